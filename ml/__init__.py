@@ -1,0 +1,1 @@
+"""What the platform computes: inputs, models, adaptation, evaluation, report. Knows nothing of Dagster."""

@@ -1,0 +1,1 @@
+"""The Dagster side: read, call `ml`, write, report."""
