@@ -1,0 +1,26 @@
+with observed_period as (
+
+    select * from {{ ref('observed_period') }}
+
+),
+
+ended as (
+
+    select
+        {{ data_end('max(observation_period_end_date)') }} as data_end,
+        cast({{ var('coding_lag_days') | int }} as integer) as coding_lag_days
+    from observed_period
+
+),
+
+closed as (
+
+    select
+        data_end,
+        coding_lag_days,
+        data_end - coding_lag_days as last_tar_end_date
+    from ended
+
+)
+
+select * from closed

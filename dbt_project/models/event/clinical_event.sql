@@ -1,0 +1,69 @@
+with event_availability as (
+
+    select * from {{ ref('event_availability') }}
+
+),
+
+-- what is known of the event on its available_date, and no key of its table: the id may depend on nothing else
+content as (
+
+    select
+        *,
+        md5_number_lower(
+            source_table
+            || '|' || kind
+            || '|' || person_id
+            || '|' || concept_id
+            || '|' || source_concept_id
+            || '|' || event_date
+            || '|' || available_date
+            || '|' || coalesce(cast(type_concept_id as varchar), '')
+            || '|' || coalesce(cast(value_as_number as varchar), '')
+            || '|' || coalesce(cast(value_as_concept_id as varchar), '')
+            || '|' || coalesce(cast(unit_concept_id as varchar), '')
+        ) as content_hash
+    from event_availability
+
+),
+
+-- identical rows take running numbers; which of them comes first changes nothing but its visit
+numbered as (
+
+    select
+        *,
+        row_number() over (
+            partition by person_id
+            order by available_date, content_hash, visit_occurrence_id nulls last
+        ) as event_no,
+        row_number() over (
+            partition by person_id, available_date, content_hash
+            order by visit_occurrence_id nulls last
+        ) as copy_no
+    from content
+
+),
+
+-- unsigned 64 bits shifted into bigint keep their order, so event_no follows (available_date, event_id)
+identified as (
+
+    select
+        cast(cast(content_hash as hugeint) - 9223372036854775808 + copy_no - 1 as bigint) as event_id,
+        event_no,
+        person_id,
+        concept_id,
+        source_concept_id,
+        domain,
+        event_date,
+        available_date,
+        visit_occurrence_id,
+        value_as_number,
+        value_as_concept_id,
+        unit_concept_id,
+        source_table,
+        type_concept_id
+    from numbered
+
+)
+
+select * from identified
+order by person_id, event_no
