@@ -76,7 +76,7 @@ def test_bad_labels_and_scores_are_refused():
 def test_weighted_ranking_equals_scikit_learn_sample_weight(digits):
     y, score = sample(3, digits=digits)
     weights = np.random.default_rng(0).integers(0, 4, size=(30, y.size)).astype(float)
-    areas, precisions = weighted_ranking_metrics(rank_scores(y, score), weights)
+    areas, precisions = weighted_ranking_metrics(rank_scores(y, score), weights.T)
     for row, area, precision in zip(weights, areas, precisions, strict=True):
         assert area == pytest.approx(sk.roc_auc_score(y, score, sample_weight=row), abs=1e-12)
         expected = sk.average_precision_score(y, score, sample_weight=row)
@@ -89,7 +89,7 @@ def test_bootstrap_equals_a_plain_loop_over_drawn_persons():
     found = bootstrap(y, person, {"a": score}, n_bootstrap=40, seed=7)
     replicate = 0
     for _, block, _ in person_weights(y.astype(float), person, n_bootstrap=40, seed=7):
-        for row in block:
+        for row in block.T:
             for one in np.unique(person):
                 assert len(set(row[person == one])) == 1
             drawn = np.repeat(np.arange(y.size), row.astype(int))

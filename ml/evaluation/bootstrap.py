@@ -92,7 +92,7 @@ def bootstrap(
 def person_weights(
     labels: FloatArray, person_id: npt.ArrayLike, *, n_bootstrap: int, seed: int
 ) -> Iterator[tuple[slice, FloatArray, int]]:
-    """Yield (rows, weights float64 (r, N), redrawn) block by block; every replicate holds both classes.
+    """Yield (rows, weights float64 (N, r), redrawn) block by block; every replicate holds both classes.
 
     The draws depend on the seed and the persons' order alone, never on a score or on the block's size.
     """
@@ -104,15 +104,15 @@ def person_weights(
     for start in range(0, n_bootstrap, block):
         rows = slice(start, min(start + block, n_bootstrap))
         by_person = _draw_persons(first, rows.stop - rows.start, n_persons)
-        weights = by_person[:, codes]
+        weights = by_person[codes]
         redrawn = 0
         while True:
-            cases = weights @ labels
-            bad = np.flatnonzero((cases == 0) | (cases == weights.sum(axis=1)))
+            cases = labels @ weights
+            bad = np.flatnonzero((cases == 0) | (cases == weights.sum(axis=0)))
             if not bad.size:
                 break
             redrawn += bad.size
-            weights[bad] = _draw_persons(again, bad.size, n_persons)[:, codes]
+            weights[:, bad] = _draw_persons(again, bad.size, n_persons)[codes]
         yield rows, weights, redrawn
 
 
@@ -147,11 +147,11 @@ class _Prepared:
 
 
 def _draw_persons(rng: np.random.Generator, n_replicates: int, n_persons: int) -> FloatArray:
-    """Multinomial counts, float64 (n_replicates, n_persons), each row summing to n_persons."""
+    """Multinomial counts, float64 (n_persons, n_replicates), each column summing to n_persons."""
     drawn = rng.integers(0, n_persons, size=(n_replicates, n_persons))
     drawn += np.arange(n_replicates)[:, None] * n_persons
     counts = np.bincount(drawn.ravel(), minlength=n_replicates * n_persons)
-    return counts.reshape(n_replicates, n_persons).astype(np.float64)
+    return np.ascontiguousarray(counts.reshape(n_replicates, n_persons).T, dtype=np.float64)
 
 
 def _draw_runs(n_runs: int, n_bootstrap: int, seed: int, name: str) -> FloatArray:

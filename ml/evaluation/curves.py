@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.evaluation.metrics import FloatArray, check_scores, has_both_classes, rank_scores
+from ml.evaluation.metrics import FloatArray, check_scores, has_both_classes
 
 MAX_POINTS = 100
 CALIBRATION_BINS = 10
@@ -51,13 +51,14 @@ def ranking_coordinates(
 
 
 def _ranking_points(labels: FloatArray, scores: FloatArray) -> list[dict[str, Any]]:
-    ranking = rank_scores(labels, scores)
-    ends = ranking.group_end
+    order = np.argsort(-scores, kind="stable")
+    # A point stands at the last example of each run of equal scores.
+    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
     if ends.size > MAX_POINTS - 1:
-        # Evenly spaced in rank; a run of equal scores is never cut.
+        # Evenly spaced in rank.
         wanted = np.linspace(0, ends.size - 1, MAX_POINTS - 1).round().astype(int)
         ends = ends[np.unique(wanted)]
-    cases = np.cumsum(ranking.y_sorted)[ends]
+    cases = np.cumsum(labels[order])[ends]
     n_at_step = np.diff(np.concatenate([[0, 0], ends + 1]))
     cases_at_step = np.diff(np.concatenate([[0.0, 0.0], cases]))
     rate, sensitivity, precision = ranking_coordinates(n_at_step, cases_at_step)

@@ -29,17 +29,21 @@ METRIC_TITLES = {
 
 @dataclass(frozen=True)
 class Ranking:
-    """One score vector sorted once, from the highest score down, so that each replicate is only a sum.
+    """One score vector sorted once, so that each replicate is only two running sums.
 
     Attributes:
-        order: int (N,), positions from the highest score to the lowest.
-        group_end: int (G,), last position in `order` of each run of equal scores.
-        y_sorted: float64 (N,), the labels in that order.
+        cases: int (P,), positions of the cases from the highest score to the lowest.
+        non_cases: int (Q,), the same for the non-cases.
+        n_above: int (P,), non-cases with a higher score than each case.
+        n_not_below: int (P,), non-cases with a higher or the same score.
+        n_cases_not_below: int (P,), cases with a higher or the same score, itself among them.
     """
 
-    order: npt.NDArray[np.intp]
-    group_end: npt.NDArray[np.intp]
-    y_sorted: FloatArray
+    cases: npt.NDArray[np.intp]
+    non_cases: npt.NDArray[np.intp]
+    n_above: npt.NDArray[np.intp]
+    n_not_below: npt.NDArray[np.intp]
+    n_cases_not_below: npt.NDArray[np.intp]
 
 
 def check_scores(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -68,45 +72,50 @@ def has_both_classes(y_true: npt.ArrayLike) -> bool:
 
 
 def rank_scores(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Ranking:
-    """Sort one score vector; equal scores form one group, so that ties count one half in the AUROC."""
+    """Sort one score vector and count, for every case, who stands above it and who beside it."""
     labels, scores = check_scores(y_true, y_score)
     order = np.argsort(-scores, kind="stable")
-    sorted_scores = scores[order]
-    is_end = np.append(sorted_scores[1:] != sorted_scores[:-1], True) if scores.size else np.array([], bool)
-    return Ranking(order=order, group_end=np.flatnonzero(is_end), y_sorted=labels[order])
+    cases, non_cases = order[labels[order] == 1], order[labels[order] == 0]
+    falling, others = -scores[cases], -scores[non_cases]
+    return Ranking(
+        cases=cases,
+        non_cases=non_cases,
+        n_above=np.searchsorted(others, falling, side="left"),
+        n_not_below=np.searchsorted(others, falling, side="right"),
+        n_cases_not_below=np.searchsorted(falling, falling, side="right"),
+    )
 
 
 def weighted_ranking_metrics(ranking: Ranking, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """AUROC and average precision of every replicate.
+    """AUROC (ties one half) and average precision of every replicate.
 
     Args:
         ranking: the sorted sample, N examples.
-        weights: float64 (R, N), how often each example counts in each replicate.
+        weights: float64 (N, R), how often each example counts in each replicate.
 
     Returns:
         Two float64 (R,); NaN where a replicate holds one class only.
     """
-    sorted_weights = weights[:, ranking.order]
-    true_positive = np.cumsum(sorted_weights * ranking.y_sorted, axis=1)[:, ranking.group_end]
-    flagged = np.cumsum(sorted_weights, axis=1)[:, ranking.group_end]
-    false_positive = flagged - true_positive
-    cases, non_cases = true_positive[:, -1], false_positive[:, -1]
-    step_cases = np.diff(true_positive, axis=1, prepend=0.0)
-    step_non_cases = np.diff(false_positive, axis=1, prepend=0.0)
-    # Cases ranked above each group's non-cases, ties one half.
-    above = np.sum(step_non_cases * (true_positive - step_cases / 2), axis=1)
-    precision = np.divide(true_positive, flagged, out=np.zeros_like(flagged), where=flagged > 0)
-    found = np.sum(step_cases * precision, axis=1)
-    both = (cases > 0) & (non_cases > 0)
-    nothing = np.full(len(weights), np.nan)
-    auroc_values = np.divide(above, cases * non_cases, out=nothing.copy(), where=both)
-    auprc_values = np.divide(found, cases, out=nothing.copy(), where=both)
+    of_cases = weights[ranking.cases]
+    non_cases_so_far = _running_sum(weights[ranking.non_cases])
+    n_cases, n_non_cases = of_cases.sum(axis=0), non_cases_so_far[-1]
+    not_below = non_cases_so_far[ranking.n_not_below]
+    above = non_cases_so_far[ranking.n_above]
+    won = np.sum(of_cases * (n_non_cases - (above + not_below) / 2), axis=0)
+    cases_not_below = _running_sum(of_cases)[ranking.n_cases_not_below]
+    flagged = cases_not_below + not_below
+    # A case that counts 0 times may have nothing above it: its precision is then multiplied by 0.
+    found = np.sum(of_cases * cases_not_below / np.maximum(flagged, 1), axis=0)
+    both = (n_cases > 0) & (n_non_cases > 0)
+    nothing = np.full(weights.shape[1], np.nan)
+    auroc_values = np.divide(won, n_cases * n_non_cases, out=nothing.copy(), where=both)
+    auprc_values = np.divide(found, n_cases, out=nothing.copy(), where=both)
     return auroc_values, auprc_values
 
 
 def weighted_mean(losses: FloatArray, weights: FloatArray) -> FloatArray:
-    """Mean of one loss vector (N,) in every replicate; weights float64 (R, N), result (R,)."""
-    return weights @ losses / weights.sum(axis=1)
+    """Mean of one loss vector (N,) in every replicate; weights float64 (N, R), result (R,)."""
+    return losses @ weights / weights.sum(axis=0)
 
 
 def squared_errors(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> FloatArray:
@@ -164,7 +173,15 @@ def prevalence(y_true: npt.ArrayLike) -> float | None:
 
 def _ranking_metric(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> tuple[float | None, float | None]:
     ranking = rank_scores(y_true, y_score)
-    if not has_both_classes(ranking.y_sorted):
+    if not (ranking.cases.size and ranking.non_cases.size):
         return None, None
-    area, precision = weighted_ranking_metrics(ranking, np.ones((1, ranking.order.size)))
+    weights = np.ones((ranking.cases.size + ranking.non_cases.size, 1))
+    area, precision = weighted_ranking_metrics(ranking, weights)
     return float(area[0]), float(precision[0])
+
+
+def _running_sum(weights: FloatArray) -> FloatArray:
+    """Sums of the first 0, 1, ..., N rows, float64 (N + 1, R)."""
+    sums = np.zeros((weights.shape[0] + 1, weights.shape[1]))
+    np.cumsum(weights, axis=0, out=sums[1:])
+    return sums
