@@ -26,7 +26,7 @@ content as (
 
 ),
 
--- identical rows take running numbers; which of them comes first changes nothing but its visit
+-- identical rows take running numbers, the distance from the first of them
 numbered as (
 
     select
@@ -35,10 +35,10 @@ numbered as (
             partition by person_id
             order by available_date, content_hash, visit_occurrence_id nulls last
         ) as event_no,
-        row_number() over (
-            partition by person_id, available_date, content_hash
-            order by visit_occurrence_id nulls last
-        ) as copy_no
+        rank() over (
+            partition by person_id
+            order by available_date, content_hash
+        ) as first_event_no
     from content
 
 ),
@@ -47,7 +47,7 @@ numbered as (
 identified as (
 
     select
-        cast(cast(content_hash as hugeint) - 9223372036854775808 + copy_no - 1 as bigint) as event_id,
+        cast(cast(content_hash as hugeint) - 9223372036854775808 + event_no - first_event_no as bigint) as event_id,
         event_no,
         person_id,
         concept_id,

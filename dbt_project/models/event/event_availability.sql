@@ -28,7 +28,8 @@ availability as (
 
 ),
 
--- the one place where rows leave: nobody's rows and rows without a date; source_quirk counts them
+-- the one place where events leave: rows of nobody and rows without a date (an open visit has no end event);
+-- source_quirk counts them
 usable as (
 
     select event_record.*

@@ -40,19 +40,6 @@ death as (
 
 ),
 
--- several death rows of a person are one death, the earliest
-first_death as (
-
-    select
-        *,
-        row_number() over (
-            partition by person_id
-            order by death_date, cause_concept_id, cause_source_concept_id, death_type_concept_id
-        ) as death_no
-    from death
-
-),
-
 recorded as (
 
     select
@@ -78,7 +65,7 @@ recorded as (
         person_id,
         coalesce(visit_concept_id, 0) as concept_id,
         coalesce(visit_source_concept_id, 0) as source_concept_id,
-        'Visit' as domain,
+        'Visit end' as domain,
         visit_end_date as event_date,
         visit_occurrence_id,
         visit_type_concept_id as type_concept_id,
@@ -86,7 +73,6 @@ recorded as (
         cast(null as bigint) as value_as_concept_id,
         cast(null as bigint) as unit_concept_id
     from visit_occurrence
-    where visit_end_date is not null
     union all
     select
         'condition_occurrence' as source_table,
@@ -182,8 +168,7 @@ recorded as (
         cast(null as double) as value_as_number,
         cast(null as bigint) as value_as_concept_id,
         cast(null as bigint) as unit_concept_id
-    from first_death
-    where death_no = 1
+    from death
 
 )
 
