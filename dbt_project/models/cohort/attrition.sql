@@ -28,7 +28,7 @@ standing as (
     inner join entry_step
         on
             cohort_step.task = entry_step.task
-            and (entry_step.failed_step is null or entry_step.failed_step > cohort_step.step)
+            and (entry_step.failed_step is null or cohort_step.step < entry_step.failed_step)
     inner join entry_label
         on
             entry_step.task = entry_label.task

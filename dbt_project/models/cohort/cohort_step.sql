@@ -20,7 +20,7 @@ entry_step as (
 
     select
         task,
-        1 as stage,
+        1 as stage_no,
         0 as criterion_order,
         'entry' as kind,
         string_agg(description, ' or ' order by "order") as description
@@ -34,7 +34,7 @@ observed_step as (
 
     select
         task,
-        2 as stage,
+        2 as stage_no,
         0 as criterion_order,
         'observed' as kind,
         'index inside one observation period' as description
@@ -46,7 +46,7 @@ prior_observation_step as (
 
     select
         task,
-        3 as stage,
+        3 as stage_no,
         0 as criterion_order,
         'prior_observation' as kind,
         prior_observation_days || ' days observed before the index in that period' as description
@@ -59,7 +59,7 @@ age_step as (
 
     select
         task,
-        4 as stage,
+        4 as stage_no,
         0 as criterion_order,
         'age' as kind,
         case
@@ -76,7 +76,7 @@ criterion_step as (
 
     select
         task,
-        5 as stage,
+        5 as stage_no,
         "order" as criterion_order,
         'criterion' as kind,
         description
@@ -89,7 +89,7 @@ closed_step as (
 
     select
         tasks.task,
-        6 as stage,
+        6 as stage_no,
         0 as criterion_order,
         'closed' as kind,
         'time at risk over by the end of the data less '
@@ -104,7 +104,7 @@ known_later_step as (
 
     select
         task,
-        7 as stage,
+        7 as stage_no,
         0 as criterion_order,
         'outcome_before_index_known_later' as kind,
         'no outcome dated by the index and known only later' as description
@@ -116,7 +116,7 @@ before_time_at_risk_step as (
 
     select
         task,
-        8 as stage,
+        8 as stage_no,
         0 as criterion_order,
         'outcome_before_time_at_risk' as kind,
         'no outcome between the index and the time at risk' as description
@@ -129,7 +129,7 @@ labelled_step as (
 
     select
         task,
-        9 as stage,
+        9 as stage_no,
         0 as criterion_order,
         'lost_to_follow_up' as kind,
         'examples with a label: followed to the outcome, death or the end of the time at risk' as description
@@ -163,10 +163,10 @@ numbered as (
 
     select
         task,
-        cast(row_number() over (partition by task order by stage, criterion_order) as integer) as step,
+        cast(row_number() over (partition by task order by stage_no, criterion_order) as integer) as step,
         kind,
         criterion_order,
-        stage >= 7 as is_label_step,
+        stage_no >= 7 as is_label_step,
         description
     from every_step
 

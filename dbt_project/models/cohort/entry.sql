@@ -22,7 +22,7 @@ observed_period as (
 
 ),
 
--- first_ever: the first entry record of the whole record, whether it qualifies or not; ties have a total order
+-- first_ever: the first entry of the whole record, whether it qualifies or not; ties have a total order
 ordered as (
 
     select
@@ -56,7 +56,7 @@ anchored as (
 
 ),
 
--- both ends of a period count; of overlapping periods the longest history is taken, then the longest follow-up
+-- both ends of a period count; of overlapping ones the longest history, then the longest follow-up
 period_around as (
 
     select
@@ -67,7 +67,7 @@ period_around as (
         row_number() over (
             partition by anchored.task, anchored.person_id
             order by
-                observed_period.observation_period_start_date,
+                observed_period.observation_period_start_date asc,
                 observed_period.observation_period_end_date desc
         ) as period_no
     from anchored

@@ -80,18 +80,29 @@ judged as (
         entry.person_id,
         cohort_step.step,
         cohort_step.is_label_step,
-        case cohort_step.kind
-            when 'entry' then true
-            when 'observed' then entry.observation_period_start_date is not null
-            when 'prior_observation'
-                then entry.index_date - entry.observation_period_start_date >= tasks.prior_observation_days
-            when 'age'
-                then entry.age >= coalesce(tasks.age_min, entry.age) and entry.age <= coalesce(tasks.age_max, entry.age)
-            when 'criterion'
-                then coalesce(criterion_days.n_days, 0) >= coalesce(criteria.min_count, 0)
-                    and (criteria.max_count is null or coalesce(criterion_days.n_days, 0) <= criteria.max_count)
-            when 'closed' then entry.index_date + tasks.tar_end_days <= study_period.last_tar_end_date
-            else entry_label.reason is distinct from cohort_step.kind
+        case
+            when cohort_step.kind = 'entry'
+                then true
+            when cohort_step.kind = 'observed'
+                then (entry.observation_period_start_date is not null)
+            when cohort_step.kind = 'prior_observation'
+                then (entry.index_date - entry.observation_period_start_date >= tasks.prior_observation_days)
+            when cohort_step.kind = 'age'
+                then (
+                    entry.age >= coalesce(tasks.age_min, entry.age)
+                    and entry.age <= coalesce(tasks.age_max, entry.age)
+                )
+            when cohort_step.kind = 'criterion'
+                then (
+                    coalesce(criterion_days.n_days, 0) >= coalesce(criteria.min_count, 0)
+                    and (
+                        criteria.max_count is null
+                        or coalesce(criterion_days.n_days, 0) <= criteria.max_count
+                    )
+                )
+            when cohort_step.kind = 'closed'
+                then (entry.index_date + tasks.tar_end_days <= study_period.last_tar_end_date)
+            else (coalesce(entry_label.reason, '') <> cohort_step.kind)
         end as is_passed
     from entry
     inner join tasks

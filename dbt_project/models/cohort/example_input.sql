@@ -24,7 +24,7 @@ shown as (
     left join clinical_event
         on
             cohort.person_id = clinical_event.person_id
-            and clinical_event.available_date < cohort.index_date
+            and cohort.index_date > clinical_event.available_date
     group by cohort.task, cohort.example_id, cohort.person_id
 
 )

@@ -15,8 +15,12 @@ born as (
         day_of_birth,
         coalesce(
             try_cast(
-                format('{:04d}-{:02d}-{:02d}', year_of_birth, coalesce(month_of_birth, 1), coalesce(day_of_birth, 1))
-                as date
+                format(
+                    '{:04d}-{:02d}-{:02d}',
+                    year_of_birth,
+                    coalesce(month_of_birth, 1),
+                    coalesce(day_of_birth, 1)
+                ) as date
             ),
             try_cast(format('{:04d}-{:02d}-01', year_of_birth, coalesce(month_of_birth, 1)) as date)
         ) as birth_date,

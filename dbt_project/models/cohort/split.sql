@@ -9,8 +9,17 @@ hashed as (
 
     select
         person_id,
-        cast('0x' || substr(sha256('{{ var("split_salt") }}|' || person_id), 1, 8) as bigint) % 100 as percentile
+        sha256('{{ var("split_salt") | replace("'", "''") }}|' || person_id) as digest
     from person
+
+),
+
+placed as (
+
+    select
+        person_id,
+        cast('0x' || substr(digest, 1, 8) as bigint) % 100 as percentile
+    from hashed
 
 ),
 
@@ -23,7 +32,7 @@ assigned as (
             when percentile < 70 then 'tuning'
             else 'held_out'
         end as split
-    from hashed
+    from placed
 
 )
 

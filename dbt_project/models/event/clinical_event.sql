@@ -4,7 +4,7 @@ with event_availability as (
 
 ),
 
--- what is known of the event on its available_date, and no key of its table: the id may depend on nothing else
+-- what is known of the event on its available_date, and no key of its table: the id reads nothing else
 content as (
 
     select
@@ -47,7 +47,9 @@ numbered as (
 identified as (
 
     select
-        cast(cast(content_hash as hugeint) - 9223372036854775808 + event_no - first_event_no as bigint) as event_id,
+        cast(
+            cast(content_hash as hugeint) - 9223372036854775808 + event_no - first_event_no as bigint
+        ) as event_id,
         event_no,
         person_id,
         concept_id,

@@ -138,7 +138,9 @@ counted as (
         ('ends_before_start', 'n_rows', 'n_reversed'),
     ]) }}
     union all
-    {{ quirk_rows('period_overlap', "'observation_period'", [('overlapping_period', 'n_rows', 'n_overlapping')]) }}
+    {{ quirk_rows('period_overlap', "'observation_period'", [
+        ('overlapping_period', 'n_rows', 'n_overlapping'),
+    ]) }}
     union all
     {{ quirk_rows('event_covered', 'source_table', [('outside_observation', 'n_rows', 'n_outside')]) }}
     union all
