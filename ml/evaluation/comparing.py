@@ -24,20 +24,12 @@ from ml.evaluation.verdict import (
     verdict_level,
 )
 
+# fmt: off
 VERDICT_COLUMNS = [
-    "task",
-    "metric",
-    "challenger",
-    "reference",
-    "margin",
-    "delta",
-    "ci_low",
-    "ci_high",
-    "level",
-    "verdict",
-    "sentence",
-    "reading",
+    "task", "metric", "challenger", "reference", "margin", "delta", "ci_low", "ci_high", "level", "verdict",
+    "sentence", "reading",
 ]
+# fmt: on
 BESIDE_COLUMNS = [
     "addition",
     "ci95_low",

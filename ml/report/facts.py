@@ -1,0 +1,134 @@
+"""What the report says beyond its tables: plain facts the platform fills in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class AttritionStep:
+    """One step of the flow: what is left after it.
+
+    Attributes:
+        description: the criterion in words.
+        entries: examples left.
+        persons: persons left.
+        cases: examples left that became cases.
+    """
+
+    description: str
+    entries: int
+    persons: int
+    cases: int
+
+
+@dataclass(frozen=True)
+class SplitSize:
+    """Labelled examples of one split (`train`, `tuning`, `held_out`) and the cases among them."""
+
+    split: str
+    n: int
+    n_cases: int
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """One task.
+
+    Attributes:
+        name: its identifier.
+        title: short words.
+        question: what a clinician asks.
+        cohort: who is in it, one sentence.
+        label: what is predicted, one sentence.
+        attrition: the flow, first to last.
+        splits: sizes.
+        null_labels: reason -> examples without a label.
+        oracle: what the oracle is here, one sentence; empty: there is none.
+        note: for example why the task has no examples.
+    """
+
+    name: str
+    title: str
+    question: str
+    cohort: str
+    label: str
+    attrition: tuple[AttritionStep, ...] = ()
+    splits: tuple[SplitSize, ...] = ()
+    null_labels: Mapping[str, int] = field(default_factory=dict)
+    oracle: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """One arm, as in a trial; `parameters` is a count, None where it has no meaning."""
+
+    name: str
+    model: str
+    kind: Literal["specialist", "generalist", "baseline"]
+    regime: str
+    input_view: str
+    parameters: int | None
+    licence: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An arm that a guard or its task's checks stopped, with the reason; task or arm empty: all of them."""
+
+    task: str
+    arm: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """Everything on the page that is not a table.
+
+    Attributes:
+        study: name of the study.
+        question: of the study, one sentence.
+        data: `simulated` and `synthetic` print a banner.
+        source: name of the source, never a path.
+        n_persons: in the source.
+        n_events: in the source.
+        data_end: last day of data, or "none" with the reason; text.
+        snapshot: key of the published snapshot.
+        study_hash: sha256 of the study.
+        registered_at: when the study was registered, ISO text with zone.
+        n_readings: readings of held-out data logged in this home for this study.
+        home_created_at: when this home was made, ISO text.
+        tasks: in the study's order.
+        arms: in the study's order; colours follow it.
+        refusals: empty where nothing was refused.
+        git_commit: of the code, empty where unknown.
+        seeds: what -> seed or seeds, text.
+        libraries: name -> version.
+        code_versions: step -> key of its code.
+        artefacts: name -> sha256.
+        notes: further lines for the provenance section.
+    """
+
+    study: str
+    question: str
+    data: Literal["simulated", "synthetic", "real"]
+    source: str
+    n_persons: int
+    n_events: int
+    data_end: str
+    snapshot: str
+    study_hash: str
+    registered_at: str
+    n_readings: int
+    home_created_at: str
+    tasks: tuple[TaskFacts, ...]
+    arms: tuple[ArmFacts, ...]
+    refusals: tuple[Refusal, ...] = ()
+    git_commit: str = ""
+    seeds: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    code_versions: Mapping[str, str] = field(default_factory=dict)
+    artefacts: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

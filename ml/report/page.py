@@ -1,0 +1,137 @@
+"""Build the report: one self-contained HTML page for a clinician."""
+
+from importlib import resources
+from typing import Any, cast
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from ml.report import tables, words
+from ml.report.facts import ReportFacts
+from ml.report.small_cells import suppress_checks
+from ml.report.svg import arm_styles
+from ml.report.task_view import TaskTables, legend, view_task
+
+
+def build_page(
+    facts: ReportFacts,
+    *,
+    metrics: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    curves: pd.DataFrame,
+    checks: pd.DataFrame,
+    costs: pd.DataFrame,
+) -> str:
+    """Render the page from unsuppressed tables; small cells are hidden on the way.
+
+    Args:
+        facts: what is not a table.
+        metrics: of all tasks, as `evaluate_task` gives them.
+        verdicts: with the columns that stand beside.
+        curves: task, arm, curve, x, y, n, n_cases.
+        checks: contract columns, and `unit` if there is one.
+        costs: contract columns.
+
+    Raises:
+        ValueError: a table names an arm or a task that the facts do not.
+    """
+    _require_known(facts, metrics, verdicts, curves)
+    arms = [arm.name for arm in facts.arms]
+    styles = arm_styles(arms)
+    hidden = tables.hidden_by_task(facts.tasks, metrics)
+    views: list[dict[str, Any]] = []
+    for task in facts.tasks:
+        given = TaskTables(*(_of_task(table, task.name) for table in (metrics, verdicts, curves)))
+        views.append(view_task(facts, task, given, hidden[task.name], styles))
+    package = resources.files("ml.report")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters |= {"count": tables.count, "parameters": tables.parameters, "short": _short_hash}
+    template = environment.from_string(package.joinpath("page.html").read_text(encoding="utf-8"))
+    has_oracle = any(task.oracle for task in facts.tasks)
+    return template.render(
+        facts=facts,
+        css=Markup(package.joinpath("page.css").read_text(encoding="utf-8")),
+        banner=words.banner(facts.data),
+        tasks=views,
+        reading=words.reading_in_words([str(one) for one in verdicts["reading"]]),
+        swatches=legend(["oracle", *arms] if has_oracle else arms, styles, "arms"),
+        make_swatches=lambda key: legend(list(styles), styles, key),
+        check_counts=words.check_counts(checks),
+        checks=_check_rows(checks),
+        costs=_cost_rows(costs),
+        totals=_cost_totals(costs),
+        glossary=words.GLOSSARY,
+    )
+
+
+def _require_known(facts: ReportFacts, *given: pd.DataFrame) -> None:
+    tasks, arms = {task.name for task in facts.tasks}, {arm.name for arm in facts.arms} | {"oracle"}
+    for table in given:
+        unknown = sorted(set(cast(Any, table["task"])) - tasks)
+        if unknown:
+            raise ValueError(f"tables name tasks that the facts do not: {unknown}. Known: {sorted(tasks)}")
+        unknown = sorted(set(cast(Any, table["arm"])) - arms) if "arm" in table.columns else []
+        if unknown:
+            raise ValueError(f"tables name arms that the facts do not: {unknown}. Known: {sorted(arms)}")
+
+
+def _of_task(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    return cast(pd.DataFrame, table[table["task"] == task])
+
+
+def _short_hash(value: str) -> str:
+    """The first 12 digits of a hash; anything shorter as it is."""
+    return value if len(value) <= 20 else f"{value[:12]}\u2026"
+
+
+def _check_rows(checks: pd.DataFrame) -> list[dict[str, Any]]:
+    """Check rows in words, failed ones first, blocks before warnings."""
+    shown = suppress_checks(checks)
+    rows: list[dict[str, Any]] = []
+    for row in shown.to_dict("records"):
+        passed = bool(row["passed"])
+        outcome = "passed" if passed else ("warned" if row["severity"] == "warn" else "blocked")
+        numbers = {column: tables.quantity(row[column]) for column in ("looked_at", "found", "limit")}
+        task = "" if pd.isna(row["task"]) else row["task"]
+        rows.append(
+            {
+                "name": words.check_name(row["name"]),
+                "task": task,
+                "severity": row["severity"],
+                "outcome": outcome,
+            }
+            | numbers
+        )
+    order = {"blocked": 0, "warned": 1, "passed": 2}
+    return sorted(rows, key=lambda row: order[row["outcome"]])
+
+
+def _cost_rows(costs: pd.DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for row in costs.to_dict("records"):
+        rows.append(
+            {
+                "task": "" if pd.isna(row["task"]) else row["task"],
+                "arm": "" if pd.isna(row["arm"]) else row["arm"],
+                "step": row["step"],
+                "wall": tables.duration(row["wall_s"]),
+                "cpu": tables.duration(row["cpu_s"]),
+                "peak": tables.size(row["peak_bytes"]),
+                "accelerator": tables.duration(row["accelerator_s"]) if row["accelerator_s"] else "none",
+                "reused": "reused" if bool(row["reused"]) else "computed",
+            }
+        )
+    return rows
+
+
+def _cost_totals(costs: pd.DataFrame) -> dict[str, str] | None:
+    """Wall and CPU time over all steps, and the highest peak; None without a row."""
+    if costs.empty:
+        return None
+    table = cast(Any, costs)
+    return {
+        "wall": tables.duration(table["wall_s"].sum()),
+        "cpu": tables.duration(table["cpu_s"].sum()),
+        "peak": tables.size(table["peak_bytes"].max()),
+    }

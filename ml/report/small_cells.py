@@ -1,0 +1,203 @@
+"""What of a task's counts, metrics, checks and curves may leave: the suppression rule, table by table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from ml.evaluation.curves import CURVE_COLUMNS, ranking_coordinates
+from ml.report.facts import TaskFacts
+from ml.report.suppression import SMALLEST_SHOWN, Count, Sum, suppress_counts
+
+# What hiding costs a reader: steps inside the flow little, the held-out size most.
+COST_STEP, COST_SPLIT, COST_COHORT, COST_SCORED = 1.0, 2.0, 3.0, 5.0
+
+
+def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[str]:
+    """Names of the counts of one task that must not be shown.
+
+    Names: `entries:i`, `persons:i`, `cases:i` (attrition step i, from 0), `null:reason`, `n:split`,
+    `cases:split` and `n:split:subgroup`, `cases:split:subgroup`.
+
+    Args:
+        task: its flow; None where only metrics are known.
+        metrics: the task's rows of the metrics table.
+    """
+    counts: dict[str, Count] = {}
+    sums: list[Sum] = []
+    if task is not None:
+        _add_flow(task, counts, sums)
+    sizes = {(split, "all"): size for split, size in _split_sizes(task).items()}
+    sizes |= scored_sizes(metrics)
+    for (split, subgroup), (n, n_cases) in sizes.items():
+        key = split if subgroup == "all" else f"{split}:{subgroup}"
+        scored = subgroup == "all" and split != "train"
+        _add_pair(counts, sums, f"n:{key}", f"cases:{key}", n, n_cases, COST_SCORED if scored else COST_SPLIT)
+    _add_subgroup_sums(counts, sums, sizes)
+    if task is not None:
+        _add_cohort_sums(task, counts, sums)
+    return suppress_counts(counts, sums)
+
+
+def scored_sizes(metrics: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
+    """(split, subgroup) -> examples and cases, from the rows of arms with all labels."""
+    rows = cast(Any, metrics)
+    rows = rows[rows["k"].isna()].drop_duplicates(["split", "subgroup"])
+    named = zip(rows["split"], rows["subgroup"], rows["n"], rows["n_cases"], strict=True)
+    return {(split, group): (int(n), int(cases)) for split, group, n, cases in named}
+
+
+def suppress_metrics(metrics: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+    """The metrics table without the hidden counts; a prevalence goes with either of its two counts.
+
+    Few-shot rows on tuning count the k cases of the draw, which the study states: left alone.
+    """
+    shown = cast(Any, metrics.copy())
+    for position, row in enumerate(shown.to_dict("records")):
+        if not pd.isna(row["k"]) and row["split"] == "tuning":
+            continue
+        key = row["split"] if row["subgroup"] == "all" else f"{row['split']}:{row['subgroup']}"
+        gone = hidden.get(row["task"], frozenset())
+        for column, name in (("n", f"n:{key}"), ("n_cases", f"cases:{key}")):
+            if name in gone:
+                shown.iloc[position, shown.columns.get_loc(column)] = pd.NA
+        if row["metric"] == "prevalence" and {f"n:{key}", f"cases:{key}"} & gone:
+            for column in ("value", "ci_low", "ci_high"):
+                shown.iloc[position, shown.columns.get_loc(column)] = np.nan
+    return shown
+
+
+def suppress_checks(checks: pd.DataFrame) -> pd.DataFrame:
+    """The check table without counts of 1 to 10, nor with a `found` that leaves 1 to 10 of `looked_at`.
+
+    Counts are whole numbers in `looked_at` and `found`. Rows whose optional column `unit` names something
+    other than patients' data (arms, columns, files, models, tasks) are left alone.
+    """
+    harmless = {"arms", "columns", "files", "models", "tasks", "tables"}
+    shown = cast(Any, checks.copy())
+    looked, found = shown["looked_at"].astype("float64"), shown["found"].astype("float64")
+    whole = found.eq(found.round())
+    small = looked.between(1, SMALLEST_SHOWN - 1)
+    rest = (looked - found).between(1, SMALLEST_SHOWN - 1) & (found > 0)
+    small_found = whole & (found.between(1, SMALLEST_SHOWN - 1) | rest)
+    if "unit" in shown.columns:
+        about_patients = ~shown["unit"].isin(harmless)
+        small, small_found = small & about_patients, small_found & about_patients
+    return shown.assign(looked_at=looked.mask(small), found=found.mask(small_found))
+
+
+def suppress_curves(curves: pd.DataFrame) -> pd.DataFrame:
+    """Curves whose steps and bins hold 0 or at least 11 cases, 0 or at least 11 non-cases, and 11 examples.
+
+    Neighbours are merged until they do; a curve with fewer than 11 cases or non-cases is left out.
+    """
+    if curves.empty:
+        return curves
+    rows: list[dict[str, Any]] = []
+    for (task, arm, curve), part in cast(Any, curves).groupby(["task", "arm", "curve"], sort=False):
+        steps = part[part["n"] > 0]
+        groups = merge_steps(list(steps["n"]), list(steps["n_cases"]))
+        if not groups:
+            continue
+        n = np.array([steps["n"].iloc[first:last].sum() for first, last in groups])
+        n_cases = np.array([steps["n_cases"].iloc[first:last].sum() for first, last in groups])
+        if curve.startswith("calibration"):
+            x = [np.average(steps["x"].iloc[a:b], weights=steps["n"].iloc[a:b]) for a, b in groups]
+            y = n_cases / n
+        else:
+            n, n_cases = np.append(0, n), np.append(0, n_cases)
+            rate, sensitivity, precision = ranking_coordinates(n, n_cases)
+            x, y = (rate, sensitivity) if curve == "roc" else (sensitivity, precision)
+        fixed = {"task": task, "arm": arm, "curve": curve}
+        rows += [
+            fixed | {"x": float(x[i]), "y": float(y[i]), "n": int(n[i]), "n_cases": int(n_cases[i])}
+            for i in range(len(n))
+        ]
+    return pd.DataFrame(rows, columns=pd.Index(CURVE_COLUMNS))
+
+
+def merge_steps(n: Sequence[int], n_cases: Sequence[int]) -> list[tuple[int, int]]:
+    """Ranges [first, last) of neighbouring steps that together are large enough; empty where none can be."""
+    groups: list[tuple[int, int]] = []
+    first = 0
+    for last in range(1, len(n) + 1):
+        if _is_large(sum(n[first:last]), sum(n_cases[first:last])):
+            groups.append((first, last))
+            first = last
+    while groups and first < len(n):
+        first = groups.pop()[0]
+        if _is_large(sum(n[first:]), sum(n_cases[first:])):
+            groups.append((first, len(n)))
+            first = len(n)
+    return groups
+
+
+def _is_large(n: int, n_cases: int) -> bool:
+    both = all(count == 0 or count >= SMALLEST_SHOWN for count in (n_cases, n - n_cases))
+    return n >= SMALLEST_SHOWN and both
+
+
+def _add_pair(
+    counts: dict[str, Count], sums: list[Sum], total: str, cases: str, n: int, n_cases: int, cost: float
+) -> None:
+    """A total, its cases, and the non-cases that follow from them."""
+    counts[total] = Count(n, cost=cost)
+    counts[cases] = Count(n_cases, cost=cost)
+    counts[f"non-{total}"] = Count(n - n_cases, is_published=False)
+    sums.append((total, (cases, f"non-{total}")))
+
+
+def _add_flow(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
+    """Attrition: every column of a step is the next one plus what left."""
+    last = len(task.attrition) - 1
+    for i, step in enumerate(task.attrition):
+        cost = COST_COHORT if i in (0, last) else COST_STEP
+        _add_pair(counts, sums, f"entries:{i}", f"cases:{i}", step.entries, step.cases, cost)
+        # Persons and entries are often the same number: one would give the other away.
+        counts[f"entries:{i}"] = Count(step.entries, cost=cost, twin=f"persons:{i}")
+        counts[f"persons:{i}"] = Count(step.persons, cost=cost, twin=f"entries:{i}")
+        for column in ("entries", "persons", "cases", "non-entries") if i else ():
+            left = counts[f"{column}:{i - 1}"].value - counts[f"{column}:{i}"].value
+            if left < 0:
+                raise ValueError(
+                    f"attrition of `{task.name}`: `{column}` grows at step {i}, it may only fall"
+                )
+            counts[f"left-{column}:{i}"] = Count(left, is_published=False)
+            sums.append((f"{column}:{i - 1}", (f"{column}:{i}", f"left-{column}:{i}")))
+    for reason, n in task.null_labels.items():
+        counts[f"null:{reason}"] = Count(n)
+
+
+def _split_sizes(task: TaskFacts | None) -> dict[str, tuple[int, int]]:
+    return {} if task is None else {one.split: (one.n, one.n_cases) for one in task.splits}
+
+
+def _add_subgroup_sums(
+    counts: dict[str, Count], sums: list[Sum], sizes: Mapping[tuple[str, str], tuple[int, int]]
+) -> None:
+    """Subgroups and the whole; whoever is in none of them is one more count a reader can derive."""
+    for split in {split for split, group in sizes if group != "all"}:
+        groups = [group for one, group in sizes if one == split and group != "all"]
+        for kind, at in (("n", 0), ("cases", 1)):
+            rest = sizes[split, "all"][at] - sum(sizes[split, group][at] for group in groups)
+            if rest < 0:
+                raise ValueError(f"subgroups of {split} overlap: their {kind} exceed the whole by {-rest}")
+            counts[f"rest-{kind}:{split}"] = Count(rest, is_published=False)
+            parts = (*(f"{kind}:{split}:{group}" for group in groups), f"rest-{kind}:{split}")
+            sums.append((f"{kind}:{split}", parts))
+
+
+def _add_cohort_sums(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
+    """The cohort is its splits and its null labels, where the numbers say so."""
+    if not task.attrition or not task.splits:
+        return
+    last = len(task.attrition) - 1
+    splits = [one.split for one in task.splits]
+    parts = (*(f"n:{split}" for split in splits), *(f"null:{reason}" for reason in task.null_labels))
+    for total, members in (
+        (f"entries:{last}", parts),
+        (f"cases:{last}", tuple(f"cases:{s}" for s in splits)),
+    ):
+        if counts[total].value == sum(counts[member].value for member in members):
+            sums.append((total, members))
