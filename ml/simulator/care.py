@@ -12,7 +12,7 @@ _FETCH = np.float32(0.0)
 # A course is a single supply, taken again from time to time.
 COURSE_DAYS = 30
 
-# Long-term drugs: what they are given for, the log hazard of a start, the days after which they count as stopped.
+# Long-term drugs: what they are given for and the log hazard of a start.
 _LONG_TERM: dict[str, tuple[tuple[str, ...], float]] = {
     "metformin": (("type_2_diabetes",), -2.3),
     "insulin": (("type_2_diabetes",), -5.0),
@@ -45,9 +45,9 @@ def course(v: View, drug: str) -> np.ndarray:
     base = {
         "ibuprofen": -4.9 + 0.9 * v.ever("osteoarthritis"),
         "naproxen": -5.4 + 0.9 * v.ever("osteoarthritis"),
-        "diclofenac": -6.2 + 1.2 * v.ever("osteoarthritis") + 0.4 * v.ever("gout"),
-        "celecoxib": -6.4 + 1.4 * v.ever("osteoarthritis"),
-        "prednisone": -5.0 + 1.2 * v.ever("emphysema") + 0.6 * v.ever("gout"),
+        "diclofenac": -6.9 + 1.2 * v.ever("osteoarthritis") + 0.4 * v.ever("gout"),
+        "celecoxib": -7.1 + 1.4 * v.ever("osteoarthritis"),
+        "prednisone": -5.7 + 1.2 * v.ever("emphysema") + 0.6 * v.ever("gout"),
         "acetaminophen": -4.6 + 0.5 * v.ever("osteoarthritis"),
     }[drug]
     return base + 1.0 * v.recent_always(drug, 150)
@@ -65,7 +65,7 @@ def contact(v: View) -> np.ndarray:
         + 0.15 * v.stays
     )
     return (
-        -1.75
+        -2.2
         + 0.08 * np.clip(v.decade, -3, 3)
         + np.float32(v.on.risky_visits) * illness
         + 0.55 * v.habit(v.contacts)

@@ -38,7 +38,7 @@ _FAMILY_HISTORY = 0.08
 
 @dataclass
 class Persons:
-    """N persons: `start` int32 (N,) first observed day since 1970; `birth` int32 (N,) day since 1970; `female`."""
+    """N persons: `start`, `birth` int32 (N,) days since 1970; `female` float32 (N,) 0 or 1."""
 
     start: np.ndarray
     birth: np.ndarray

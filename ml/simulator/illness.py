@@ -8,7 +8,7 @@ from ml.simulator.view import View
 
 CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
     "type_2_diabetes": lambda v: (
-        -6.2
+        -6.1
         + 0.15 * np.clip(v.decade, -3, 2)
         + 0.9 * np.clip(v.lab("hba1c") - 5.7, -0.5, 2)
         + 0.05 * np.clip(v.lab("bmi") - 28, -6, 10)
@@ -47,19 +47,19 @@ CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
     ),
     "other_cancer": lambda v: -7.9 + 0.5 * np.clip(v.decade, -3, 3) + 0.5 * v.ever("smoker"),
     "weight_loss": lambda v: (
-        -6.7
+        -7.5
         + 0.25 * np.clip(v.decade, -3, 3)
         + 1.0 * v.ever("pancreatic_cancer")
         + 0.3 * v.ever("depression")
     ),
     "acute_pancreatitis": lambda v: (
-        -7.3
+        -8.2
         + 1.3 * v.ever("alcoholism")
         + 1.0 * v.ever("gallstone")
         + 0.7 * v.recent_always("acute_pancreatitis", 365)
     ),
     "upper_abdominal_pain": lambda v: (
-        -6.3 + 0.5 * v.ever("peptic_ulcer") + 0.4 * v.ever("gallstone") + 0.3 * v.ever("reflux")
+        -7.4 + 0.5 * v.ever("peptic_ulcer") + 0.4 * v.ever("gallstone") + 0.3 * v.ever("reflux")
     ),
     "peptic_ulcer": lambda v: -6.6 + 0.6 * v.nsaid(180) + 0.4 * v.ever("smoker"),
     "reflux": lambda v: -6.0 + 0.04 * np.clip(v.lab("bmi") - 28, -6, 10),

@@ -20,7 +20,7 @@ _VALUES = {
 
 @dataclass
 class Notes:
-    """M notes: `row` person of the block, `day` days since 1970, `visit` number within the block, `text`, `title`."""
+    """M notes: `row` person of the block, `day` since 1970, `visit` number within the block, text, title."""
 
     row: np.ndarray
     day: np.ndarray

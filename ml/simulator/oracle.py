@@ -60,8 +60,9 @@ def true_risk(
     `examples`: example_id, person_id, index_date; with a column `y_true` the two halves' AUROC is measured
     against it, otherwise against labels expected from the risks themselves. Rollouts are doubled until the
     halves agree within `agreement`, or `most_rollouts`. Death first is 0; loss to follow-up (or the world's
-    end) first is null, as is an outcome before the time-at-risk. Returns example_id, p, standard_error
-    (Monte-Carlo, of a ratio), n_rollouts, in the order given; the same whatever that order.
+    end) first is null, as is an outcome before the time-at-risk; one lost on the index day has no risk (NaN).
+    Returns example_id, p, standard_error (Monte-Carlo, of a ratio), n_rollouts, in the order given; the
+    values do not depend on that order. Raises ValueError as `restart` and `outcome_processes` do.
     """
     if not 1 <= tar_start_days <= tar_end_days:
         raise ValueError(f"Time-at-risk of {tar_start_days}..{tar_end_days} days. Allowed: 1 <= start <= end")
@@ -138,14 +139,15 @@ class Sums:
         return Sums(*(one + another for one, another in zip(mine, others, strict=True)))
 
     def risk(self) -> np.ndarray:
-        """Return P(case | labelled), float64 (N,)."""
-        return self.a / self.b
+        """Return P(case | labelled), float64 (N,); NaN where no rollout leaves a label."""
+        return np.divide(self.a, self.b, out=np.full(len(self.a), np.nan), where=self.b > 0)
 
     def standard_error(self) -> np.ndarray:
         """Return the standard error of the ratio (linearised), float64 (N,)."""
         p = self.risk()
         spread = np.maximum(self.aa - 2 * p * self.ab + p * p * self.bb, 0)
-        return np.sqrt(spread * self.n / max(self.n - 1, 1)) / self.b
+        spread = np.sqrt(spread * self.n / max(self.n - 1, 1))
+        return np.divide(spread, self.b, out=np.full(len(p), np.nan), where=self.b > 0)
 
 
 def roll(
@@ -170,8 +172,8 @@ def _roll(start: Restart, task: Task, rng: np.random.Generator) -> tuple[np.ndar
     state, left, known_to = start.state, start.left.copy(), start.known_to
     n = len(left)
     opens, closes = known_to + task.tar_start_days, known_to + task.tar_end_days
-    free, going = np.ones(n), np.ones(n, dtype=bool)
-    case, null = np.zeros(n), np.zeros(n)
+    free, going = np.ones(n), ~start.ended
+    case, null = np.zeros(n), (start.ended & ~start.died).astype(float)
     leave_out = frozenset(process.name for process in HAZARDS) - needed(task.outcomes, task.switches)
     step = 0
     while True:
@@ -213,8 +215,10 @@ def auroc(score: np.ndarray, risk: np.ndarray, labels: np.ndarray | None) -> flo
     """Return the AUROC of scores, against labels 0/1/NaN if given, else against labels drawn from `risk`.
 
     The latter is the expected share of ordered pairs: each example is a case with weight `risk` and a
-    non-case with 1 - `risk`. NaN with one class only.
+    non-case with 1 - `risk`. Examples without a risk do not count. NaN with one class only.
     """
+    has = ~np.isnan(score + risk)
+    score, risk, labels = score[has], risk[has], None if labels is None else labels[has]
     case = risk if labels is None else np.where(np.isnan(labels), 0, labels)
     other = 1 - risk if labels is None else np.where(np.isnan(labels), 0, 1 - labels)
     _, at = np.unique(score, return_inverse=True)

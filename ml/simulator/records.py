@@ -161,7 +161,7 @@ def _visits(block: Block, day: np.ndarray, attended: list[Records], rng: np.rand
 
 
 def _stay_of(key: np.ndarray, row: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return for each (person, day) key the number of the visit that spans it, -1 for none; visits in order."""
+    """Return for each (person, day) key the number of the visit that spans it, -1 for none."""
     if len(row) == 0:
         return np.full(len(key), -1, dtype=np.int64)
     begin = _key(row, start)
@@ -181,7 +181,7 @@ class Coded:
 
 
 def code_block(block: Block, rng: np.random.Generator) -> Coded:
-    """Return the records of a block: every event of the log, codes written again, and what no hazard reads."""
+    """Return the records of a block: its log, codes written again, and what no hazard reads."""
     day = block.persons.start[block.log.row].astype(np.int64) + block.log.day
     conditions = _coded(block, day, [process.name for process in CONDITIONS] + ["admission"], rng)
     conditions = _joined([conditions, _repeats(block, conditions, rng)])

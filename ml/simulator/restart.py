@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from ml.simulator.enrolment import Persons
@@ -20,19 +20,29 @@ class Restart:
     """N restarts: the `state` at the start of each one's step, and what is known of that step.
 
     `known_to` int (N,): day of the step up to which it is known; `known`: its events until then;
-    `left` int (N,): days from the step's start to the world's last day.
+    `left` int (N,): days from the step's start to the world's last day; `ended`, `died` bool (N,): was
+    observation over by the end of the index day, and by death.
     """
 
     state: State
     known_to: np.ndarray
     known: Events
     left: np.ndarray
+    ended: np.ndarray
+    died: np.ndarray
 
     def take(self, columns: np.ndarray) -> "Restart":
         """Return the restarts of these columns, which may repeat."""
         row, at = _spread(self.known.row, columns, len(self.left))
         known = Events(at, self.known.process[row], self.known.day[row], self.known.value[row])
-        return Restart(self.state.take(columns), self.known_to[columns], known, self.left[columns])
+        return Restart(
+            self.state.take(columns),
+            self.known_to[columns],
+            known,
+            self.left[columns],
+            self.ended[columns],
+            self.died[columns],
+        )
 
 
 def read_switches(world_directory: Path) -> Switches:
@@ -49,20 +59,23 @@ def read_switches(world_directory: Path) -> Switches:
 def restart(world_directory: Path, person_id: np.ndarray, index_day: np.ndarray) -> Restart:
     """Restart the world at the end of `index_day` (days since 1970) for each of N persons, who may repeat.
 
-    Raises ValueError for a person who is not in the world, a day before the first or after the world's last,
-    and a day inside a stay: what a stay will bring is on record only when it ends.
+    Raises ValueError for a person who is not in the world, a day outside the person's observation period, and
+    a day inside a stay: what a stay will bring is on record only when it ends.
     """
     wanted = np.unique(person_id)
-    only = pc.is_in(pc.field("person_id"), value_set=_array(wanted))
+    only = ds.field("person_id").isin(wanted.tolist())
     people = pq.read_table(world_directory / PERSONS_FILE, filters=only)
     if people.num_rows != len(wanted):
         raise ValueError(f"{len(wanted) - people.num_rows} of {len(wanted)} persons are not in this world")
     at = np.searchsorted(people["person_id"].to_numpy(), person_id)
     persons = Persons(*(people[name].to_numpy()[at] for name in ("start", "birth", "female")))
     day = index_day - persons.start
-    outside = (day < 0) | (day > persons.left())
+    last_day = people["last_day"].to_numpy()[at]
+    outside = (day < 0) | (day > last_day)
     if outside.any():
-        raise ValueError(f"{int(outside.sum())} of {len(day)} index days lie outside the world")
+        raise ValueError(
+            f"{int(outside.sum())} of {len(day)} index days lie outside their observation period"
+        )
     step = day // STEP_DAYS
     log = pq.read_table(world_directory / EVENTS_FILE, filters=only)
     columns = {name: log[name].to_numpy() for name in log.column_names}
@@ -82,13 +95,9 @@ def restart(world_directory: Path, person_id: np.ndarray, index_day: np.ndarray)
             f"{int(staying.sum())} of {len(day)} index days lie inside a stay\n\n"
             "hint: index at the end of the stay, when its diagnoses are known"
         )
-    return Restart(state, known_to, known, persons.left() - STEP_DAYS * step)
-
-
-def _array(values: np.ndarray):
-    import pyarrow as pa
-
-    return pa.array(values, type=pa.int64())
+    ended = day == last_day
+    died = ended & people["died"].to_numpy()[at]
+    return Restart(state, known_to, known, persons.left() - STEP_DAYS * step, ended, died)
 
 
 def _spread(owner: np.ndarray, wanted: np.ndarray, size: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -71,7 +71,14 @@ def _world_tables(block: Block, first_person: int) -> dict[str, pa.Table]:
     ids = np.arange(first_person, first_person + len(people.start), dtype=np.int64)
     return {
         PERSONS_FILE: pa.table(
-            {"person_id": ids, "start": people.start, "birth": people.birth, "female": people.female > 0}
+            {
+                "person_id": ids,
+                "start": people.start,
+                "birth": people.birth,
+                "female": people.female > 0,
+                "last_day": block.last_day,
+                "died": block.died,
+            }
         ),
         EVENTS_FILE: pa.table(
             {

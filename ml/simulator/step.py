@@ -60,7 +60,7 @@ def draw(
     hit = rng.random(chance.shape, dtype=np.float32) < chance
     for number in outcomes:
         hit[number] = False
-    process, row = np.nonzero(hit)
+    process, row = np.divmod(np.flatnonzero(hit), len(state.now))
     earliest = np.zeros(len(row)) if known_to is None else known_to[row] + 1.0
     day = (earliest + rng.random(len(row)) * (STEP_DAYS - earliest)).astype(np.int16)
     end, died, ended = _ends(process, row, day, left)

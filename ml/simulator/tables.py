@@ -84,7 +84,7 @@ def block_tables(block: Block, coded: Coded, notes: Notes, numbers: Numbers) -> 
     numbers.persons += n
     last = block.persons.start + block.last_day
     visit = numbers.take("visit_occurrence", len(coded.visits.row))
-    tables = {
+    return {
         "person": _person(block, person),
         "observation_period": _observation_period(block, person, last, numbers),
         "visit_occurrence": _visit(coded, person, visit),
@@ -96,7 +96,6 @@ def block_tables(block: Block, coded: Coded, notes: Notes, numbers: Numbers) -> 
         "death": _death(block, person, last),
         "note": _note(notes, person, visit, numbers),
     }
-    return tables
 
 
 def _person(block: Block, person: np.ndarray) -> pa.Table:

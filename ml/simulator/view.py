@@ -87,7 +87,7 @@ class View:
         return np.exp(age / np.float32(-days))
 
     def after(self, later: str, earlier: str) -> np.ndarray:
-        """Return 1 where `later` was first recorded after `earlier`, -1 the other way round, 0 if not both."""
+        """Return 1 where `later` was first recorded after `earlier`, -1 if before, 0 if not both."""
         if not self.on.order:
             return np.zeros(self.n, dtype=np.float32)
         b, a = self._first(later), self._first(earlier)
@@ -121,7 +121,7 @@ class View:
 
     def busy(self) -> np.ndarray:
         """Return how much more than usual the person was seen lately; 0 without visits related to risk."""
-        return (np.log1p(self.contacts) - np.float32(0.75)) * np.float32(self.on.risky_visits)
+        return (np.log1p(self.contacts) - np.float32(0.6)) * np.float32(self.on.risky_visits)
 
     def habit(self, count: np.ndarray) -> np.ndarray:
         """Return how a count feeds on itself, whatever the risk; 0 without benign variation."""

@@ -40,7 +40,7 @@ class Block:
 
 
 def simulate(n: int, seed: np.random.SeedSequence, switches: Switches) -> tuple[Block, np.random.Generator]:
-    """Run N persons from their first observed day to their last; also return the generator, for the tables."""
+    """Run N persons from first to last observed day; also return the generator, for the tables."""
     rng = np.random.Generator(np.random.PCG64DXSM(seed))
     persons = draw_persons(n, rng)
     state, left = persons.state(), persons.left()
