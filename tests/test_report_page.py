@@ -76,6 +76,7 @@ def task_world(name, seed, *, n=3000, shift=-1.9):
         name,
         arms,
         oracle=oracle,
+        title="heart failure",
         comparisons=comparisons,
         n_bootstrap=200,
         n_primary=4,

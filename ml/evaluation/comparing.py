@@ -47,6 +47,7 @@ class Setting:
     """What all verdicts of a task share."""
 
     task: str
+    title: str
     level: float
     n_reading: int
     qualifiers: tuple[str, ...]
@@ -62,6 +63,7 @@ class Setting:
 def setting(
     task: str,
     *,
+    title: str,
     n_primary: int,
     alpha: float,
     n_reading: int,
@@ -73,7 +75,7 @@ def setting(
     if n_reading < 1:
         raise ValueError(f"`n_reading` is {n_reading}: the first reading is 1")
     level = verdict_level(n_primary, alpha)
-    return Setting(task, level, n_reading, tuple(qualifiers), competitors, refused)
+    return Setting(task, title or task, level, n_reading, tuple(qualifiers), competitors, refused)
 
 
 def verdict_rows(
@@ -148,7 +150,7 @@ def _verdict_row(
     if reason is None and replicates is None:
         reason = "held-out data holds one class only"
     if reason is not None:
-        text = missing_sentence(shared.task, words, reason, list(dict.fromkeys(shared.qualifiers)))
+        text = missing_sentence(shared.title, words, reason, list(dict.fromkeys(shared.qualifiers)))
         return row | {"verdict": NO_VERDICT, "sentence": text}
     assert replicates is not None
     challenger, reference = held_out[labels[0]], held_out[labels[1]]
@@ -210,7 +212,7 @@ def _judged(
     text = verdict_sentence(
         judgement,
         Difference(delta, low, high, shared.level, low_95, high_95, identical),
-        task=shared.task,
+        task=shared.title,
         metric=metric,
         margin=comparison.margin,
         names=names,

@@ -45,6 +45,7 @@ def evaluate_task(
     task: str,
     predictions: Mapping[str, pd.DataFrame],
     *,
+    title: str = "",
     oracle: pd.DataFrame | None = None,
     comparisons: Sequence[Comparison] = (),
     n_bootstrap: int = 2000,
@@ -62,6 +63,7 @@ def evaluate_task(
     Args:
         task: its identifier; comparisons of other tasks are left alone.
         predictions: arm -> predictions table of the contract; rows of split `train` are not read.
+        title: the task in verdict sentences; empty: its identifier.
         oracle: example_id, p for every held-out example; None: the task has none.
         comparisons: the registered comparisons.
         n_bootstrap: replicates.
@@ -96,6 +98,7 @@ def evaluate_task(
     full = {one.arm: one for one in held_out if one.k is None and one.arm != ORACLE}
     shared = setting(
         task,
+        title=title,
         n_primary=n_primary,
         alpha=alpha,
         n_reading=n_reading,

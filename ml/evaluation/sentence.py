@@ -22,8 +22,6 @@ PHRASES = {
     "superior": "is superior to",
     "non-inferior": "is non-inferior to",
     "inferior": "is inferior to",
-    "undetermined": "cannot be told apart from",
-    "undetermined (too few cases)": "cannot be judged against",
 }
 
 
@@ -119,7 +117,10 @@ def verdict_sentence(
         n_reading: 1 gives the verdict; more is monitoring.
     """
     title = METRIC_TITLES[metric]
-    head = f"On {task}, {names[0]} {PHRASES[judgement.verdict]} {names[1]}"
+    if judgement.verdict in PHRASES:
+        head = f"On {task}, {names[0]} {PHRASES[judgement.verdict]} {names[1]}"
+    else:
+        head = f"On {task}, the comparison of {names[0]} with {names[1]} is {judgement.verdict}"
     bounds = f"{percent(difference.level)} interval {signed(difference.low)} to {signed(difference.high)}"
     if difference.level != 0.95:
         bounds += f"; 95% interval {signed(difference.low_95)} to {signed(difference.high_95)}"

@@ -24,7 +24,8 @@ from ml.report.svg import (
 )
 
 PANEL_WIDTH, PANEL_HEIGHT = 400.0, 400.0
-TENTHS = (0, 0.2, 0.4, 0.6, 0.8, 1.0)
+# Axis up to this value, step of its ticks.
+STEPS = ((0.1, 0.02), (0.3, 0.05), (0.6, 0.1), (1.0, 0.2))
 CURVE_WORDS = {
     "roc": ("ROC curve", "1 \u2212 specificity", "Sensitivity"),
     "pr": ("Precision-recall curve", "Recall (sensitivity)", "Precision (share of true alarms)"),
@@ -80,7 +81,8 @@ def curve_panel(
     top = _nice_top(max(rows["x"].max(), rows["y"].max())) if calibrated else 1.0
     x = Scale(0, top, 48, PANEL_WIDTH - 14)
     y = Scale(0, top, PANEL_HEIGHT - 50, 34)
-    ticks = [round(top * tick, 4) for tick in TENTHS]
+    step = next(step for limit, step in STEPS if top <= limit)
+    ticks = [round(step * i, 4) for i in range(round(top / step) + 1)]
     body = axes(x, y, x_title=x_title, y_title=y_title, ticks=ticks)
     if curve == "roc" or calibrated:
         body.append(line(x(0), y(0), x(top), y(top), stroke="#9aa5b1", dash="3 4", width=1.2))
@@ -112,30 +114,28 @@ def interval_plot(
     ceiling = next((row[1] for row in rows if row[0] == "oracle"), None)
     low = min(0.5, *(math.floor(row[2] * 20) / 20 for row in rows))
     high = max(math.ceil(max(row[3] for row in rows) * 20) / 20, low + 0.1)
-    width, step, top = 460.0, 46.0, 30.0
+    width, step, top = 460.0, 34.0, 30.0
     bottom = top + step * len(arms)
-    x = Scale(low, high, 14, width - 22)
+    x = Scale(low, high, 26, width - 22)
     body: list[str] = []
     for tick in _ticks(low, high):
         body.append(line(x(tick), top - 6, x(tick), bottom))
         body.append(text(x(tick), bottom + 18, f"{tick:.2g}", size=11.5, anchor="middle"))
     if low <= 0.5:
         body.append(line(x(0.5), top - 6, x(0.5), bottom, stroke="#9aa5b1", width=1.5))
-        body.append(
-            text(x(0.5), bottom + 34, "chance", size=11.5, anchor="start" if x(0.5) < 40 else "middle")
-        )
+        body.append(text(x(0.5), bottom + 34, "chance", size=11.5, anchor="middle"))
     if ceiling is not None:
         body.append(line(x(ceiling), top - 10, x(ceiling), bottom, stroke=INK, dash="5 4", width=1.5))
         words = f"oracle {ceiling:.3f}"
         body.append(text(min(x(ceiling), width - 40), 14, words, anchor="middle", fill=INK))
     for i, (arm, value, lower, upper) in enumerate(sorted(arms, key=lambda row: -row[1])):
-        style, level = styles[arm], top + step * i + 30
-        label_x = min(x(lower), width - 22 - 7.2 * (len(arm) + 7))
-        body.append(
-            text(
-                label_x, level - 12, f"{_short(arm)}  {value:.3f}", fill=style.colour, weight="600", halo=True
-            )
-        )
+        style, level = styles[arm], top + step * i + 17
+        words = f"{_short(arm)}  {value:.3f}"
+        # Beside the interval, on the side with room: about 7 pixels a letter.
+        if x(lower) - 12 > 7.3 * len(words):
+            body.append(text(x(lower) - 10, level + 4, words, fill=style.colour, weight="600", anchor="end"))
+        else:
+            body.append(text(x(upper) + 12, level + 4, words, fill=style.colour, weight="600", halo=True))
         body.append(line(x(lower), level, x(upper), level, stroke=style.colour, width=2.5))
         body.append(marker(x(value), level, style, size=5.5))
     listed = "; ".join(f"{arm} {value:.3f} ({lower:.3f} to {upper:.3f})" for arm, value, lower, upper in rows)
@@ -176,12 +176,12 @@ def verdict_plot(
 
 
 def attrition_flow(name: str, boxes: Sequence[FlowBox], *, title: str) -> Markup:
-    """Boxes from the first record to the cohort, with what left beside each step."""
-    width, box, side = 520.0, 330.0, 356.0
+    """Boxes from the first record to the cohort, with what left beside each step; hidden counts are grey."""
+    width, box, side = 400.0, 272.0, 300.0
     body: list[str] = []
     at = 4.0
     for i, one in enumerate(boxes):
-        lines = textwrap.wrap(one.description, 46) or [""]
+        lines = textwrap.wrap(one.description, 40) or [""]
         height = 44 + 17 * len(lines) + (17 if one.detail else 0)
         last = i == len(boxes) - 1
         if i:
@@ -191,7 +191,8 @@ def attrition_flow(name: str, boxes: Sequence[FlowBox], *, title: str) -> Markup
             at += 40
         fill, edge = ("#e6f0f7", "#0072b2") if last else ("#fff", "#b8c4ce")
         body.append(rectangle(1, at, box, height, fill=fill, stroke=edge, radius=8))
-        body.append(text(16, at + 28, one.entries, size=17, fill=INK, weight="600"))
+        shade = INK if one.entries[:1].isdigit() else SOFT
+        body.append(text(16, at + 28, one.entries, size=17, fill=shade, weight="600"))
         for n, words in enumerate(lines):
             body.append(text(16, at + 47 + 17 * n, words, size=12.5, fill=INK))
         if one.detail:

@@ -13,6 +13,9 @@ from ml.report.suppression import SMALLEST_SHOWN, Count, Sum, suppress_counts
 # What hiding costs a reader: steps inside the flow little, the held-out size most.
 COST_STEP, COST_SPLIT, COST_COHORT, COST_SCORED = 1.0, 2.0, 3.0, 5.0
 
+# Cases for this many steps of a ROC or precision-recall curve: with fewer it says nothing of its shape.
+FEWEST_STEPS = 5
+
 
 def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[str]:
     """Names of the counts of one task that must not be shown.
@@ -90,7 +93,8 @@ def suppress_checks(checks: pd.DataFrame) -> pd.DataFrame:
 def suppress_curves(curves: pd.DataFrame) -> pd.DataFrame:
     """Curves whose steps and bins hold 0 or at least 11 cases, 0 or at least 11 non-cases, and 11 examples.
 
-    Neighbours are merged until they do; a curve with fewer than 11 cases or non-cases is left out.
+    Neighbours are merged until they do. A curve with fewer than 11 cases or non-cases is left out, a ROC or
+    precision-recall curve with fewer than 55: it would be too coarse to show a shape.
     """
     if curves.empty:
         return curves
@@ -98,7 +102,8 @@ def suppress_curves(curves: pd.DataFrame) -> pd.DataFrame:
     for (task, arm, curve), part in cast(Any, curves).groupby(["task", "arm", "curve"], sort=False):
         steps = part[part["n"] > 0]
         groups = merge_steps(list(steps["n"]), list(steps["n_cases"]))
-        if not groups:
+        fewest = min(steps["n_cases"].sum(), (steps["n"] - steps["n_cases"]).sum())
+        if not groups or (not curve.startswith("calibration") and fewest < FEWEST_STEPS * SMALLEST_SHOWN):
             continue
         n = np.array([steps["n"].iloc[first:last].sum() for first, last in groups])
         n_cases = np.array([steps["n_cases"].iloc[first:last].sum() for first, last in groups])

@@ -55,7 +55,7 @@ def figure(
     ids = f"{escape(name)}-title {escape(name)}-desc"
     return Markup(
         f'<svg role="img" aria-labelledby="{ids}" viewBox="0 0 {width:g} {height:g}" '
-        f'style="max-width:{width:g}px" preserveAspectRatio="xMinYMin meet">'
+        f'style="max-width:{1.2 * width:g}px" preserveAspectRatio="xMinYMin meet">'
         f'<title id="{escape(name)}-title">{escape(title)}</title>'
         f'<desc id="{escape(name)}-desc">{escape(description)}</desc>{"".join(body)}</svg>'
     )

@@ -13,7 +13,15 @@ from ml.report.facts import ReportFacts, TaskFacts
 from ml.report.small_cells import suppress_curves, suppress_metrics
 from ml.report.svg import Style
 
-COLUMNS = ("auroc", "auprc", "prevalence", "brier", "brier_raw", "calibration_slope", "calibration_intercept")
+MAIN_COLUMNS = ("auroc", "auprc", "prevalence", "brier")
+CALIBRATION_COLUMNS = (
+    "brier_raw",
+    "brier",
+    "calibration_slope_raw",
+    "calibration_slope",
+    "calibration_intercept_raw",
+    "calibration_intercept",
+)
 PANELS = (("roc", "auroc"), ("pr", "auprc"), ("calibration", ""), ("calibration_raw", ""))
 SPLIT_WORDS = {"train": "train", "tuning": "tuning", "held_out": "held-out"}
 TONE_COLOURS = {"good": "#00624a", "bad": "#9b1c1c", "open": "#7a4d00", "none": "#52606d"}
@@ -60,10 +68,11 @@ def view_task(
         "nulls": [
             (_plain(reason), _shown(n, f"null:{reason}", hidden)) for reason, n in task.null_labels.items()
         ],
-        "results": _results(values, styles, metrics, task.name),
+        "results": _results(values, MAIN_COLUMNS, styles, metrics, task.name),
+        "calibration": _results(values, CALIBRATION_COLUMNS, styles, metrics, task.name),
         "intervals": _interval_plot(key, values, styles),
         "panels": _panels(key, values, styles, given.curves),
-        "groups": _groups(metrics, task.name, hidden),
+        "groups": _groups(metrics, task.name, list(styles)),
         "shots": _shots(metrics, task.name),
         "verdicts": [_verdict(f"{key}-verdict-{i}", row) for i, row in enumerate(verdicts)],
     }
@@ -119,6 +128,7 @@ def _splits(task: TaskFacts, hidden: frozenset[str]) -> list[tuple[str, str, str
 
 def _results(
     values: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    columns: Sequence[str],
     styles: Mapping[str, Style],
     metrics: pd.DataFrame,
     task: str,
@@ -126,7 +136,7 @@ def _results(
     rows: list[dict[str, Any]] = []
     for arm in [*(arm for arm in styles if arm != "oracle" and arm in values), *({"oracle"} & values.keys())]:
         cells = []
-        for metric in COLUMNS:
+        for metric in columns:
             row = values[arm].get(metric)
             if row is None:
                 cells.append(("", ""))
@@ -196,17 +206,22 @@ def _panels(
     return panels
 
 
-def _groups(metrics: pd.DataFrame, task: str, hidden: frozenset[str]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
-    for group in dict.fromkeys(cast(Any, metrics)["subgroup"]):
-        if group == "all":
-            continue
-        part = tables.headline(metrics, task, subgroup=group)
-        for row in cast(Any, part)[part["metric"] == "auroc"].to_dict("records"):
+def _groups(metrics: pd.DataFrame, task: str, arms: Sequence[str]) -> dict[str, Any] | None:
+    """AUROC by subgroup, a column a group; None without subgroups."""
+    names = [str(group) for group in dict.fromkeys(cast(Any, metrics)["subgroup"]) if group != "all"]
+    cells: dict[tuple[str, str], tuple[str, str]] = {}
+    heads: dict[str, tuple[str, str]] = {}
+    for group in names:
+        part = cast(Any, tables.headline(metrics, task, subgroup=group))
+        for row in part[part["metric"] == "auroc"].to_dict("records"):
             bounds = tables.interval(row["ci_low"], row["ci_high"])
-            sizes = (tables.count(row["n"]), tables.count(row["n_cases"]))
-            rows.append((str(group), row["arm"], *sizes, tables.number(row["value"]), bounds))
-    return rows
+            cells[row["arm"], group] = (tables.number(row["value"]), bounds)
+            heads[group] = (tables.count(row["n"]), tables.count(row["n_cases"]))
+    if not heads:
+        return None
+    scored = [arm for arm in [*arms[1:], arms[0]] if any((arm, group) in cells for group in names)]
+    rows = [(arm, [cells.get((arm, group), ("", "")) for group in names]) for arm in scored]
+    return {"heads": [(group, *heads[group]) for group in names], "rows": rows}
 
 
 def _shots(metrics: pd.DataFrame, task: str) -> list[tuple[str, ...]]:

@@ -54,9 +54,9 @@ GLOSSARY = (
     ),
     (
         "Margin and verdict",
-        "The margin, fixed beforehand, is how much worse is still acceptable. Superior: better even at the low "
-        "end of the interval. Non-inferior: at most worse by less than the margin. Inferior: worse by more. "
-        "Undetermined: the data cannot say.",
+        "The margin, fixed beforehand, is how much worse is still acceptable. Superior: better even at "
+        "the low end of the interval. Non-inferior: worse by less than the margin, if at all. "
+        "Inferior: worse by more. Undetermined: the data cannot say.",
     ),
     ("Held-out", "Persons no model saw in training or selection. They are read once for a verdict."),
     (
@@ -93,6 +93,10 @@ def verdict_in_short(row: Mapping[str, Any]) -> str:
         words = f"{challenger} is better than {reference}"
     if verdict == "non-inferior" and "measurably lower" in addition:
         words = f"{challenger} is measurably worse than {reference}, by less than {margin} {title}"
+    if verdict == "undetermined" and addition:
+        words = (
+            f"{challenger} is worse than {reference}, but these data cannot say whether by less than {margin}"
+        )
     if "identical scores" in addition:
         words = f"{challenger} and {reference} gave {addition.split(';')[0]}"
     return f"{words} ({verdict}: {found})."
