@@ -1,0 +1,51 @@
+# `make demo` and `make test` set up what they need; the rest is for daily work.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# Two workers, one thread each: the machine has two cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+.PHONY: demo test test-fast check proof ui ui-write install install-test clean
+
+demo: install
+	$(BIN)/second-opinion run
+
+ui: install
+	$(BIN)/second-opinion ui
+
+ui-write: install
+	$(BIN)/second-opinion ui --write
+
+test: check
+	$(PYTEST)
+
+test-fast: install-test
+	$(PYTEST) -m "not slow and not platform"
+
+check: install-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --processes 1 dbt_project/models dbt_project/tests
+	SECOND_OPINION_HOME=$$(mktemp -d)/home $(BIN)/dagster definitions validate -m orchestration.definitions
+
+proof: install-test
+	$(BIN)/python -m benchmarks.proof
+
+install: $(VENV)/installed
+install-test: $(VENV)/installed-test
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (about three minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf var dbt_project/target dbt_project/logs

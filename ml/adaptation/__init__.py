@@ -1,0 +1,1 @@
+"""How a model is adapted to a task."""

@@ -1,0 +1,3 @@
+"""The names of the regimes that exist, without loading what they need."""
+
+REGIME_NAMES = ("fit", "frozen")

@@ -1,0 +1,84 @@
+"""The code part of a step's key: the normalised syntax of its module and of all of ours that it imports."""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("ml", "orchestration")
+
+
+def code_key(*modules: str) -> str:
+    """Hash what shapes the bytes that `modules` make: their syntax trees and those of what they import.
+
+    Comments, formatting and docstrings do not count; data files beside a module that it names do
+    (any `.csv`, `.html` or `.css` in the module's own package).
+
+    >>> code_key("ml.cdm") == code_key("ml.cdm")
+    True
+    """
+    reached: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting.extend(imported_modules(module) - reached)
+    digest = hashlib.sha256()
+    for module in sorted(reached):
+        digest.update(f"{module} {_syntax_sha256(_path(module))}\n".encode())
+    return digest.hexdigest()
+
+
+def imported_modules(module: str) -> set[str]:
+    """Return the modules of ours that `module` imports anywhere in its body, packages included."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(_path(module))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name for name in found if name.split(".")[0] in OURS and _exists(name)}
+
+
+def data_files(module: str) -> list[Path]:
+    """Return the data files beside `module` that its source names."""
+    path = _path(module)
+    source = path.read_text(encoding="utf-8")
+    beside = sorted(file for file in path.parent.iterdir() if file.suffix in {".csv", ".html", ".css"})
+    return [file for file in beside if file.name in source]
+
+
+def _path(module: str) -> Path:
+    base = ROOT.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _exists(module: str) -> bool:
+    return _path(module).is_file()
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _syntax_sha256(path: Path) -> str:
+    """Hash the syntax tree of a file without docstrings, with the data files it names."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    digest = hashlib.sha256(ast.dump(tree).encode())
+    module = path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    for file in data_files(module):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()

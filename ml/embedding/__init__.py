@@ -1,0 +1,1 @@
+"""From patient texts to vectors, each computed once."""

@@ -1,0 +1,1 @@
+"""Input views: what an arm is shown of each example, and nothing else."""

@@ -1,0 +1,163 @@
+"""The firebreak: one task's rows cut from the published snapshot; everything after it reads only these."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from ml.artefact import whole_folder
+from ml.schema import check
+
+
+@dataclass(frozen=True)
+class ExampleOptions:
+    """At most `max_examples` examples, whole persons drawn by hash and never by label; None takes all."""
+
+    max_examples: int | None
+    seed: int
+
+
+# Persons in the order of a hash of (seed, person): stable when others join, blind to labels.
+EXAMPLE = """
+with
+cohort as (
+    select * from read_parquet($cohort) where task = $task
+),
+person_size as (
+    select
+        person_id,
+        count(*) as n_examples,
+        sha256($seed || '/' || person_id) as place
+    from cohort
+    group by person_id
+),
+person_drawn as (
+    select
+        person_id,
+        sum(n_examples) over (order by place, person_id) as n_examples_so_far
+    from person_size
+),
+example as (
+    select
+        cohort.example_id,
+        cohort.person_id,
+        cohort.index_date::timestamp as index_date,
+        split.split,
+        label.y_true::integer as y_true,
+        cohort.age::integer as age,
+        lower(concept.concept_name) as sex,
+        example_input.n_events::integer as n_events,
+        label.reason
+    from cohort
+    inner join person_drawn on cohort.person_id = person_drawn.person_id
+    inner join read_parquet($label) as label
+        on cohort.task = label.task
+        and cohort.example_id = label.example_id
+    inner join read_parquet($split) as split on cohort.person_id = split.person_id
+    inner join read_parquet($example_input) as example_input
+        on cohort.task = example_input.task
+        and cohort.example_id = example_input.example_id
+    left join read_parquet($concept) as concept
+        on cohort.sex_concept_id = concept.concept_id
+        and concept.concept_id <> 0
+    where $max_examples is null or person_drawn.n_examples_so_far <= $max_examples
+)
+select * from example order by example_id
+"""
+
+# The input of an example is a contiguous run of its person's events and nothing else (METHODS 6).
+EVENT = """
+select
+    example.example_id,
+    event.event_no,
+    event.event_id,
+    coalesce(nullif(event.concept_id, 0), event.source_concept_id, 0) as concept_id,
+    coalesce(standard.concept_name, source.concept_name, 'unnamed ' || lower(event.domain)) as concept_name,
+    event.domain,
+    date_diff('day', event.event_date, example.index_date::date)::integer as days_before,
+    event.value_as_number,
+    unit.concept_name as unit_name
+from read_parquet($example) as example
+inner join read_parquet($example_input) as example_input
+    on example.example_id = example_input.example_id
+    and example_input.task = $task
+inner join read_parquet($clinical_event) as event
+    on example.person_id = event.person_id
+    and event.event_no between example_input.first_event_no and example_input.last_event_no
+left join read_parquet($concept) as standard
+    on event.concept_id = standard.concept_id
+    and standard.concept_id <> 0
+left join read_parquet($concept) as source
+    on event.source_concept_id = source.concept_id
+    and source.concept_id <> 0
+left join read_parquet($concept) as unit
+    on event.unit_concept_id = unit.concept_id
+    and unit.concept_id <> 0
+order by example.example_id, event.event_no
+"""
+
+
+def cut_examples(published: Path, task: str, target: Path, options: ExampleOptions) -> dict[str, int]:
+    """Write `example.parquet`, `event.parquet` and `label.parquet` of one task; return counts.
+
+    `example.parquet` is schema `example`, one row an example in order of example_id; `event.parquet`
+    its input events in order; `label.parquet` the reason of each null label.
+    """
+    tables = ("cohort", "label", "split", "example_input", "concept", "clinical_event")
+    paths = {name: str(published / f"{name}.parquet") for name in tables}
+    with duckdb.connect() as connection, whole_folder(target) as folder:
+        connection.execute("set timezone = 'UTC'; set threads = 1")
+        needed = ("cohort", "label", "split", "example_input", "concept")
+        connection.execute(
+            f"create temp table example as {EXAMPLE}",
+            {
+                **{name: paths[name] for name in needed},
+                "task": task,
+                "seed": str(options.seed),
+                "max_examples": options.max_examples,
+            },
+        )
+        example, event = folder / "example.parquet", folder / "event.parquet"
+        connection.execute(
+            "copy (select * exclude (reason) from example order by example_id)"
+            f" to '{example}' (format parquet)"
+        )
+        connection.execute(
+            f"copy (select example_id, y_true, reason from example order by example_id)"
+            f" to '{folder / 'label.parquet'}' (format parquet)"
+        )
+        connection.execute(
+            f"copy ({EVENT}) to '{event}' (format parquet)",
+            {
+                "example": str(example),
+                "task": task,
+                **{name: paths[name] for name in ("example_input", "clinical_event", "concept")},
+            },
+        )
+        counts = connection.execute(
+            "select count(*), count(distinct person_id), count(y_true), coalesce(sum(y_true), 0),"
+            " (select count(*) from read_parquet(?)) from example",
+            [str(event)],
+        ).fetchall()[0]
+    names = ("examples", "persons", "labelled", "cases", "events")
+    return dict(zip(names, map(int, counts), strict=True))
+
+
+def read_examples(folder: Path) -> pd.DataFrame:
+    """Return the checked `example` table of a cut, in order of example_id; y_true is Int64 with nulls."""
+    frame = pd.read_parquet(folder / "example.parquet")
+    frame["y_true"] = frame["y_true"].astype("Int64")
+    return check(frame, "example")
+
+
+def split_counts(examples: Path) -> dict[str, tuple[int, int]]:
+    """Return labelled examples and cases by split, every split named even when empty."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select split.name, count(example.y_true), coalesce(sum(example.y_true), 0)"
+            " from unnest(['train', 'tuning', 'held_out']) as split(name)"
+            " left join read_parquet(?) as example on split.name = example.split group by split.name",
+            [str(examples / "example.parquet")],
+        ).fetchall()
+    return {split: (int(n), int(cases)) for split, n, cases in rows}

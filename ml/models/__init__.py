@@ -1,0 +1,1 @@
+"""The models that exist, and how their weights are found, verified and loaded."""

@@ -1,0 +1,28 @@
+"""What a row of the registry says of a model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Model:
+    """A backbone or a baseline.
+
+    `files` are sha256 by file name of what is loaded; a folder that differs is refused.
+    `package` and `package_folder` name an installed package that carries the folder.
+    """
+
+    name: str
+    kind: Literal["specialist", "generalist", "baseline"]
+    title: str
+    parameters: int | None = None
+    pretrained_on: str = "nothing"
+    hub: str | None = None
+    revision: str | None = None
+    package: str | None = None
+    package_folder: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    pooling: Literal["mean", "last_token", "none"] = "none"
+    max_tokens: int | None = None
+    licence: str = ""
+    smoke_only: bool = False

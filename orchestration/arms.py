@@ -1,0 +1,145 @@
+"""The arms: one asset a task and arm, made from the study's rows."""
+
+import dataclasses
+import json
+
+import dagster as dg
+
+from ml.artefact import whole_file, write_json
+from ml.code_key import code_key
+from ml.cost import Cost
+from ml.models.registry import MODELS
+from ml.study import Arm
+from ml.tasks import Task
+from orchestration.child import run_child
+from orchestration.platform import Platform, now
+from orchestration.step import Computed, carry_out, find_record, result, upstream
+from orchestration.tasks import OWNERS, blocked_by, embedding_view
+from orchestration.versions import library_versions
+
+LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+
+
+def step_name(task: str, arm: str) -> str:
+    """Name the step of an arm on a task."""
+    return f"{task}/prediction/{arm}"
+
+
+def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
+    """One arm on one task: trained on train, chosen on tuning, scoring every labelled example."""
+    name = step_name(task.task, arm.name)
+    key = dg.AssetKey([task.task, "prediction", arm.name])
+    model = MODELS[arm.model]
+    view = {"counts": "count_features", "text": embedding_view(arm)}.get(arm.input)
+    home = platform.home
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey([task.task, part]) for part in ("examples", *([view] if view else []))],
+        group_name=task.task,
+        owners=OWNERS,
+        kinds={model.kind, "scikitlearn"},
+        description=f"Predictions of {model.title}, regime `{arm.regime}`, shown `{arm.input}`.",
+        check_specs=[
+            dg.AssetCheckSpec("not_refused", asset=key, description="No guard and no check stopped this arm.")
+        ],
+        code_version=code_key("ml.arm")[:16],
+    )
+    def prediction(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        examples = upstream(platform, f"{task.task}/examples")
+        shown = upstream(platform, f"{task.task}/{view}") if view else None
+        reason = blocked_by(platform, task.task)
+        predictions, refusal = home.predictions(task.task, arm.name), home.refusal(task.task, arm.name)
+
+        def compute(cost: Cost) -> Computed:
+            if reason is not None:
+                return _refused(platform, task, arm, {"guard": "task_checks", "reason": reason})
+            _log_reading(platform, context.run_id, task, arm, name)
+            done = run_child("arm", _spec(platform, task, arm, view), cost, context.log.info)
+            if "refused" in done:
+                return _refused(platform, task, arm, done["refused"])
+            refusal.unlink(missing_ok=True)
+            return Computed(done, [_not_refused(task, found=0)])
+
+        record = carry_out(
+            platform,
+            context,
+            name,
+            key={
+                "examples": examples.data_version,
+                "shown": shown.data_version if shown else None,
+                "blocked": reason,
+                "arm": dataclasses.asdict(arm),
+                "model": dataclasses.asdict(model),
+                "seed": platform.study.seed,
+                "configurations": platform.study.configurations,
+                "code": code_key("ml.arm"),
+                "libraries": library_versions(*LIBRARIES),
+            },
+            outputs=[refusal]
+            if reason is not None
+            else [predictions, home.fitted(task.task, arm.name), refusal],
+            compute=compute,
+            task=task.task,
+            arm=arm.name,
+        )
+        more = {"refused": record.refused["reason"]} if record.refused else {}
+        return result(record, key, ["not_refused"], **more)
+
+    return prediction
+
+
+def _spec(platform: Platform, task: Task, arm: Arm, view: str | None) -> dict[str, object]:
+    home = platform.home
+    stored = find_record(platform, f"{task.task}/{view}") if arm.input == "text" else None
+    return {
+        "model": arm.model,
+        "regime": arm.regime,
+        "input": arm.input,
+        "seed": platform.study.seed,
+        "configurations": platform.study.configurations,
+        "examples": str(home.examples(task.task)),
+        "view": None
+        if view is None
+        else str(home.input_view(task.task, f"{view}.parquet" if arm.input == "text" else view)),
+        "store": None if stored is None else str(home.embeddings / stored.metadata["store"]),
+        "predictions": str(home.predictions(task.task, arm.name)),
+        "fitted": str(home.fitted(task.task, arm.name)),
+    }
+
+
+def _refused(platform: Platform, task: Task, arm: Arm, refusal: dict[str, str]) -> Computed:
+    """Leave the reason beside where predictions would be; a refusal is a result."""
+    write_json(platform.home.refusal(task.task, arm.name), refusal)
+    return Computed(checks=[_not_refused(task, found=1)], refused=refusal)
+
+
+def _not_refused(task: Task, *, found: int) -> dict[str, object]:
+    return {
+        "name": "not_refused",
+        "task": task.task,
+        "looked_at": 1,
+        "found": found,
+        "limit": 0,
+        "severity": "block",
+        "passed": found == 0,
+    }
+
+
+def _log_reading(platform: Platform, run_id: str, task: Task, arm: Arm, name: str) -> None:
+    """Append to the log, before any score is made, that this arm reads held-out examples now."""
+    snapshot = upstream(platform, "published", verify=False).metadata["snapshot"]
+    row = {
+        "at": now(),
+        "study_sha256": platform.study.sha256,
+        "snapshot": snapshot,
+        "task": task.task,
+        "arm": arm.name,
+        "step": name,
+        "code": code_key("ml.arm"),
+        "run_id": run_id,
+    }
+    log = platform.home.held_out_log
+    old = log.read_text(encoding="utf-8") if log.exists() else ""
+    with whole_file(log) as temporary:
+        temporary.write_text(old + json.dumps(row, sort_keys=True) + "\n", encoding="utf-8")

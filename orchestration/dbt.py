@@ -1,0 +1,206 @@
+"""dbt: from landed tables to cohorts, labels and inputs, built into a new warehouse and then published."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from ml.artefact import sha256_file, sha256_json
+from ml.cost import Cost
+from orchestration.home import DBT_PROJECT
+from orchestration.platform import Platform
+from orchestration.source import landing_folder, table_key
+from orchestration.step import Computed, Record, carry_out, find_record, upstream
+from orchestration.versions import library_versions
+
+NAME = "warehouse"
+NOT_SOURCE_CODE = {"target", "logs", "dbt_packages"}
+MEMORY_LIMIT = "2GB"
+THREADS = "2"  # rows are totally ordered, so the number changes no byte (tested)
+
+
+class DbtParseError(RuntimeError):
+    """dbt could not parse the project."""
+
+
+class Translator(DagsterDbtTranslator):
+    """Where a dbt resource stands in the graph: sources are the landed tables, folders are groups."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Name sources like the assets that land them, and everything else by its own name."""
+        if dbt_resource_props["resource_type"] == "source":
+            return table_key(dbt_resource_props["name"])
+        if dbt_resource_props["resource_type"] == "seed":
+            return dg.AssetKey(["catalogue", dbt_resource_props["name"]])
+        return dg.AssetKey(["warehouse", dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """Group by the folder of the model: it is the stretch of the road."""
+        if dbt_resource_props["resource_type"] == "seed":
+            return "catalogue"
+        folders = dbt_resource_props["fqn"][1:-1]
+        return folders[0] if folders else "warehouse"
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """Everything in dbt belongs to the data team."""
+        return ["team:data"]
+
+
+def project_files() -> list[Path]:
+    """Return every file that shapes what dbt builds, in order of name."""
+    return [
+        file
+        for file in sorted(DBT_PROJECT.rglob("*"))
+        if file.is_file()
+        and not NOT_SOURCE_CODE & set(file.relative_to(DBT_PROJECT).parts)
+        and not file.name.startswith(".")
+    ]
+
+
+def project_key() -> str:
+    """Hash every file below `dbt_project/`."""
+    return sha256_json([(f.relative_to(DBT_PROJECT).as_posix(), sha256_file(f)) for f in project_files()])
+
+
+def manifest_path(platform: Platform) -> Path:
+    """Return dbt's manifest for the project as it stands, parsed anew only when a file changed."""
+    target = platform.home.dbt / "target"
+    manifest, parsed = target / "manifest.json", target / "parsed_project.sha256"
+    key = project_key()
+    if not manifest.exists() or not parsed.exists() or parsed.read_text(encoding="ascii") != key:
+        command = [str(_dbt()), "--quiet", "parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir"]
+        command += [str(DBT_PROJECT), "--target-path", str(target), "--log-path", str(platform.home.dbt)]
+        done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise DbtParseError(f"dbt cannot parse `dbt_project`:\n{done.stdout}{done.stderr}")
+        parsed.write_text(key, encoding="ascii")
+    return manifest
+
+
+def warehouse_assets(platform: Platform) -> dg.AssetsDefinition:
+    """Every dbt model, seed and test, built by one `dbt build` into a new database file."""
+    project = DbtCliResource(
+        project_dir=str(DBT_PROJECT),
+        profiles_dir=str(DBT_PROJECT),
+        dbt_executable=str(_dbt()),
+        global_config_flags=["--no-use-colors"],
+    )
+
+    @dbt_assets(manifest=manifest_path(platform), dagster_dbt_translator=Translator(), name="warehouse")
+    def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        """Build and test; the new database takes the old one's place only when every test passed."""
+        landing = upstream(platform, "landing")
+        events: list[Any] = []
+
+        def compute(cost: Cost) -> Computed:
+            checks = _build(platform, context, project, landing, events)
+            return Computed({"tests": len(checks), "models": len(events)}, checks)
+
+        record = carry_out(
+            platform,
+            context,
+            NAME,
+            key={
+                "landing": landing.data_version,
+                "project": project_key(),
+                "vars": study_vars(platform),
+                "libraries": library_versions("dbt-core", "dbt-duckdb", "duckdb"),
+            },
+            outputs=[platform.home.warehouse],
+            compute=compute,
+        )
+        yield from _emit(context, record)
+
+    return warehouse
+
+
+def study_vars(platform: Platform) -> dict[str, Any]:
+    """Return what a study decides of the models."""
+    study = platform.study
+    return {
+        "split_salt": study.split_salt,
+        "data_end": study.data_end,
+        "coding_lag_days": study.coding_lag_days,
+    }
+
+
+def _build(
+    platform: Platform,
+    context: dg.AssetExecutionContext,
+    project: DbtCliResource,
+    landing: Record,
+    events: list[Any],
+) -> list[dict[str, Any]]:
+    """Run `dbt build` into a temporary file beside the warehouse; return its tests as check rows."""
+    import json
+
+    home = platform.home
+    temporary = home.warehouse.with_name(f".{home.warehouse.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    variables = {**study_vars(platform), "landing": str(landing_folder(platform, landing))}
+    arguments = ["build", "--vars", json.dumps(variables), "--log-path", str(home.dbt)]
+    previous = dict(os.environ)
+    os.environ.update(_environment(), SECOND_OPINION_WAREHOUSE=str(temporary))
+    os.environ.update(SECOND_OPINION_MEMORY_LIMIT=MEMORY_LIMIT, SECOND_OPINION_THREADS=THREADS)
+    try:
+        invocation = project.cli(arguments, context=context, target_path=home.dbt / "target")
+        checks = []
+        for event in invocation.stream():
+            if isinstance(event, dg.AssetCheckResult):
+                checks.append(_check_row(event))
+            else:
+                events.append(event)
+        temporary.replace(home.warehouse)
+    finally:
+        os.environ.clear()
+        os.environ.update(previous)
+        temporary.unlink(missing_ok=True)
+    return checks
+
+
+def _check_row(event: dg.AssetCheckResult) -> dict[str, Any]:
+    assert event.asset_key is not None
+    return {
+        "name": event.check_name,
+        "asset": list(event.asset_key.path),
+        "severity": "block" if event.severity == dg.AssetCheckSeverity.ERROR else "warn",
+        "passed": bool(event.passed),
+    }
+
+
+def _emit(context: dg.AssetExecutionContext, record: Record) -> Iterator[Any]:
+    """Report every model and seed as materialised, and every dbt test, from the record."""
+    tests = {(tuple(row["asset"]), row["name"]): row for row in record.checks}
+    upstream_of = {key: sorted(deps) for key, deps in sorted(context.assets_def.asset_deps.items())}
+    in_order = [key for key in TopologicalSorter(upstream_of).static_order() if key in upstream_of]
+    for key in in_order:
+        yield dg.MaterializeResult(
+            asset_key=key,
+            data_version=dg.DataVersion(record.data_version),
+            metadata={"reused": record.reused},
+        )
+    for check in sorted(context.selected_asset_check_keys):
+        row = tests[tuple(check.asset_key.path), check.name]
+        severity = dg.AssetCheckSeverity.ERROR if row["severity"] == "block" else dg.AssetCheckSeverity.WARN
+        yield dg.AssetCheckResult(
+            check_name=check.name, asset_key=check.asset_key, passed=row["passed"], severity=severity
+        )
+
+
+def _dbt() -> Path:
+    return Path(sys.executable).with_name("dbt")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "TZ": "UTC"}
+
+
+def last_build(platform: Platform) -> Record | None:
+    """Return the record of the warehouse, if it was ever built."""
+    return find_record(platform, NAME)

@@ -1,0 +1,122 @@
+"""Evaluation: one task's arms on the same held-out examples, with the study's comparisons."""
+
+import dataclasses
+import json
+from typing import Any
+
+import dagster as dg
+
+from ml.code_key import code_key
+from ml.cost import Cost
+from ml.models.registry import MODELS
+from ml.study import Arm
+from ml.tasks import Task
+from orchestration.arms import step_name
+from orchestration.child import run_child
+from orchestration.platform import Platform
+from orchestration.step import Computed, Record, carry_out, result, upstream
+from orchestration.tasks import OWNERS, has_oracle
+from orchestration.versions import library_versions
+
+
+def evaluation_step(task: str) -> str:
+    """Name the evaluation step of a task."""
+    return f"{task}/evaluation"
+
+
+def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
+    """Metrics, verdicts and curves of one task."""
+    key = dg.AssetKey([task.task, "evaluation"])
+    home, study = platform.home, platform.study
+    target = home.evaluation / task.task
+    with_oracle = has_oracle(platform, task)
+
+    @dg.asset(
+        key=key,
+        deps=[
+            *(dg.AssetKey([task.task, "prediction", arm.name]) for arm in study.arms),
+            *([dg.AssetKey([task.task, "oracle"])] if with_oracle else []),
+        ],
+        group_name=task.task,
+        owners=OWNERS,
+        kinds={"scikitlearn"},
+        description="Metrics with intervals over persons, verdicts and curves; unsuppressed, they stay here.",
+        code_version=code_key("ml.evaluation.evaluate")[:16],
+    )
+    def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        arms = {arm.name: upstream(platform, step_name(task.task, arm.name)) for arm in study.arms}
+        oracle = upstream(platform, f"{task.task}/oracle") if with_oracle else None
+        arguments = _arguments(platform, task, arms, with_oracle=oracle is not None and not oracle.refused)
+
+        def compute(cost: Cost) -> Computed:
+            if not arguments["predictions"]:
+                reason = "every arm was refused"
+                return Computed({"not_made": reason}, refused={"guard": "no_predictions", "reason": reason})
+            return Computed(
+                run_child("evaluate", {**arguments, "target": str(target)}, cost, context.log.info)
+            )
+
+        record = carry_out(
+            platform,
+            context,
+            evaluation_step(task.task),
+            key={
+                "arguments": {k: v for k, v in arguments.items() if k not in ("predictions", "oracle")},
+                "arms": {name: arm.data_version for name, arm in arms.items()},
+                "oracle": oracle.data_version if oracle else None,
+                "code": code_key("ml.evaluation.evaluate"),
+                "libraries": library_versions("numpy", "pandas", "scipy"),
+            },
+            outputs=[target],
+            compute=compute,
+            task=task.task,
+        )
+        return result(record, key)
+
+    return evaluation
+
+
+def readings(platform: Platform) -> int:
+    """Count this study's readings of held-out data; a crash and its completion are one (METHODS 19)."""
+    log = platform.home.held_out_log
+    seen: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
+        row = json.loads(line)
+        if row["study_sha256"] == platform.study.sha256:
+            seen.setdefault((row["task"], row["arm"]), set()).add((row["snapshot"], row["code"]))
+    return max((len(read) for read in seen.values()), default=0)
+
+
+def _arguments(
+    platform: Platform, task: Task, arms: dict[str, Record], *, with_oracle: bool
+) -> dict[str, Any]:
+    study, home = platform.study, platform.home
+    comparisons = [dataclasses.asdict(row) for row in study.comparisons if row.task == task.task]
+    return {
+        "task": task.task,
+        "predictions": {
+            name: str(home.predictions(task.task, name)) for name, arm in arms.items() if not arm.refused
+        },
+        "refused": {name: arm.refused["reason"] for name, arm in arms.items() if arm.refused},
+        "oracle": str(home.oracle(task.task)) if with_oracle else None,
+        "comparisons": comparisons,
+        "n_bootstrap": study.bootstrap_replicates,
+        "seed": study.seed,
+        "alpha": study.alpha,
+        "n_primary": max(1, len(study.comparisons)),
+        "qualifiers": [] if study.data == "real" else [f"{study.data} patients"],
+        "competitors": {arm.name: _competitor(arm, arms[arm.name]) for arm in study.arms},
+        "n_reading": max(1, readings(platform)),
+    }
+
+
+def _competitor(arm: Arm, record: Record) -> dict[str, Any]:
+    """Say what competed: parameters, what it was pretrained on, where it was trained (METHODS 20)."""
+    model = MODELS[arm.model]
+    size = f"{model.parameters / 1e6:.1f} M parameters, " if model.parameters else ""
+    return {
+        "description": f"{size}pretrained on {model.pretrained_on}, {arm.regime} here",
+        "qualifiers": ["smoke only"] if model.smoke_only else [],
+        "is_converged": bool(record.metadata.get("converged", True)),
+        "is_deterministic": arm.model != "lightgbm",
+    }

@@ -1,0 +1,190 @@
+"""The report: what may leave. It runs last, is written whatever was refused, and then ends the run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from ml.artefact import whole_folder
+from ml.code_key import code_key
+from ml.cost import Cost
+from ml.run import TASK_TABLES
+from orchestration.arms import step_name
+from orchestration.evaluation import evaluation_step
+from orchestration.lock import release
+from orchestration.platform import Platform
+from orchestration.report_facts import collect_facts
+from orchestration.step import Computed, Record, carry_out, find_record, result, upstream
+from orchestration.tasks import OWNERS
+from orchestration.versions import library_versions
+
+NAME = "report"
+COST_COLUMNS = (
+    "task",
+    "arm",
+    "step",
+    "wall_s",
+    "cpu_s",
+    "peak_bytes",
+    "accelerator_s",
+    "tokens",
+    "bytes",
+    "reused",
+)
+CHECK_COLUMNS = ("name", "task", "looked_at", "found", "limit", "severity", "passed")
+
+
+def report_asset(platform: Platform) -> dg.AssetsDefinition:
+    """The page and its tables, small cells suppressed."""
+    key = dg.AssetKey("report")
+    home = platform.home
+    tasks = list(platform.tasks.values())
+
+    @dg.asset(
+        key=key,
+        deps=[
+            *(dg.AssetKey([task.task, "evaluation"]) for task in tasks),
+            *(dg.AssetKey([task.task, "examples"]) for task in tasks),
+            dg.AssetKey("published"),
+        ],
+        group_name="report",
+        owners=OWNERS,
+        kinds={"html"},
+        description="One self-contained page and its tables: what was found, how far to trust it, its cost.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "nothing_refused",
+                asset=key,
+                blocking=True,
+                description="No arm was refused. A refusal ends the run non-zero, after the report.",
+            )
+        ],
+        code_version=code_key("ml.report.page", "orchestration.report_facts")[:16],
+    )
+    def report(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        records = study_records(platform)
+
+        def compute(_: Cost) -> Computed:
+            refused = _write(platform, records, context.run_id)
+            return Computed(
+                {"page": dg_path(home.report / "index.html"), "refused_arms": len(refused)},
+                [_nothing_refused(platform, len(refused))],
+            )
+
+        record = carry_out(
+            platform,
+            context,
+            NAME,
+            key={
+                "study": platform.study.sha256,
+                "steps": {name: [one.key, one.data_version] for name, one in records.items()},
+                "code": code_key("ml.report.page", "orchestration.report", "orchestration.report_facts"),
+                "libraries": library_versions("jinja2", "matplotlib", "pandas"),
+            },
+            outputs=[home.report, home.evaluation / "tables"],
+            compute=compute,
+        )
+        release(home.lock, context.run_id)
+        return result(record, key, ["nothing_refused"])
+
+    return report
+
+
+def dg_path(path: Path) -> str:
+    """Return a path below the home as text for metadata: its last two parts only."""
+    return "/".join(path.parts[-2:])
+
+
+def study_records(platform: Platform) -> dict[str, Record]:
+    """Return the records of every step of the study, in the order of the road."""
+    names = ["landing", "warehouse", "published"]
+    if platform.simulates:
+        names.insert(0, "simulated_source")
+    for task in platform.tasks:
+        names += [f"{task}/examples"]
+        optional = [f"{task}/{view}" for view in ("patient_text", "count_features", "oracle")]
+        optional += sorted({f"{task}/embedding_{arm.model}_{arm.max_tokens}" for arm in platform.study.arms})
+        names += [name for name in optional if find_record(platform, name)]
+        names += [step_name(task, arm.name) for arm in platform.study.arms]
+        names += [evaluation_step(task)]
+    return {name: upstream(platform, name, verify=False) for name in names}
+
+
+def _write(platform: Platform, records: dict[str, Record], run_id: str) -> list[str]:
+    """Write `evaluation/tables` unsuppressed and `report/` suppressed; return the refused arms."""
+    from ml.report.page import build_page, report_tables, summary_lines
+
+    from ml.evaluation.evaluate import TaskEvaluation, combine
+
+    home = platform.home
+    evaluated = [
+        TaskEvaluation(**_task_tables(home.evaluation / task), n_redrawn=0)
+        for task in platform.tasks
+        if not records[evaluation_step(task)].refused
+    ]
+    combined = combine(evaluated) if evaluated else None
+    tables = {
+        "metrics": combined.metrics if combined else pd.DataFrame(),
+        "verdicts": combined.verdicts if combined else pd.DataFrame(),
+        "curves": combined.curves if combined else pd.DataFrame(),
+        "costs": _costs(records, run_id),
+        "checks": _checks(records, combined.checks if combined else None),
+    }
+    with whole_folder(home.evaluation / "tables") as folder:
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+    facts = collect_facts(platform, records)
+    with whole_folder(home.report) as folder:
+        (folder / "index.html").write_text(build_page(facts, tables), encoding="utf-8")
+        for name, table in report_tables(facts, tables).items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        (folder / "summary.txt").write_text("\n".join(summary_lines(facts, tables)) + "\n", encoding="utf-8")
+    return [f"{refusal.task}/{refusal.arm}" for refusal in facts.refusals]
+
+
+def _task_tables(folder: Path) -> dict[str, Any]:
+    return {name: pd.read_parquet(folder / f"{name}.parquet") for name in TASK_TABLES}
+
+
+def _costs(records: dict[str, Record], run_id: str) -> pd.DataFrame:
+    """One row a step; `reused` says that an earlier run computed it."""
+    rows = [{**record.cost, "reused": record.run_id != run_id} for record in records.values()]
+    return pd.DataFrame(rows)[list(COST_COLUMNS)]
+
+
+def _checks(records: dict[str, Record], evaluated: pd.DataFrame | None) -> pd.DataFrame:
+    """Every check of the study in one table: dbt's tests as one row, then ours as they were judged."""
+    rows: list[dict[str, Any]] = [_dbt_row(records["warehouse"].checks)]
+    for name, record in records.items():
+        if name != "warehouse":
+            rows += [{column: row[column] for column in CHECK_COLUMNS} for row in record.checks]
+    ours = pd.DataFrame(rows, columns=list(CHECK_COLUMNS))
+    return ours if evaluated is None else pd.concat([ours, evaluated[list(CHECK_COLUMNS)]], ignore_index=True)
+
+
+def _dbt_row(tests: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    failed = sum(not test["passed"] for test in tests)
+    return {
+        "name": "dbt_tests_pass",
+        "task": "",
+        "looked_at": len(tests),
+        "found": failed,
+        "limit": 0.0,
+        "severity": "block",
+        "passed": failed == 0 and bool(tests),
+    }
+
+
+def _nothing_refused(platform: Platform, refused: int) -> dict[str, Any]:
+    arms = len(platform.tasks) * len(platform.study.arms)
+    return {
+        "name": "nothing_refused",
+        "task": "",
+        "looked_at": arms,
+        "found": refused,
+        "limit": 0,
+        "severity": "block",
+        "passed": refused == 0,
+    }

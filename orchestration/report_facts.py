@@ -1,0 +1,159 @@
+"""The facts of the report that stand in no table: cohorts, arms, refusals, provenance."""
+
+import subprocess
+from pathlib import Path
+
+import duckdb
+
+from ml.artefact import read_json
+from ml.inputs.examples import split_counts
+from ml.models.registry import MODELS
+from ml.report.facts import ArmFacts, AttritionStep, Refusal, ReportFacts, SplitSize, TaskFacts
+from ml.study import Arm
+from ml.tasks import Task
+from orchestration.arms import step_name
+from orchestration.evaluation import readings
+from orchestration.home import ROOT
+from orchestration.platform import Platform, read_registrations
+from orchestration.step import Record
+from orchestration.tasks import has_oracle
+from orchestration.versions import library_versions
+
+LIBRARIES = ("dagster", "dbt-core", "duckdb", "lightgbm", "numpy", "scikit-learn", "torch", "transformers")
+
+
+def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts:
+    """Return what the page says beyond its tables; counts, hashes and names only."""
+    study, home = platform.study, platform.home
+    published = records["published"].metadata
+    registered = next(row for row in read_registrations(home) if row["study_sha256"] == study.sha256)
+    seeds = {"study": str(study.seed), "split salt": study.split_salt}
+    if platform.simulates and study.source.simulate:
+        seeds["simulated world"] = str(study.source.simulate.seed)
+    return ReportFacts(
+        study=study.name,
+        question=study.question,
+        data=study.data,
+        source=_source_name(platform),
+        n_persons=published["persons"],
+        n_events=published["events"],
+        data_end=study.data_end if study.data_end != "auto" else "the last day that anyone is observed",
+        snapshot=published["snapshot"],
+        study_hash=study.sha256,
+        registered_at=registered["registered_at"],
+        n_readings=readings(platform),
+        home_created_at=read_json(home.identity)["made_at"],
+        tasks=tuple(_task(platform, task) for task in platform.tasks.values()),
+        arms=tuple(_arm(arm) for arm in study.arms),
+        refusals=_refusals(platform, records),
+        git_commit=_git_commit(),
+        seeds=seeds,
+        libraries=library_versions(*LIBRARIES),
+        code_versions={name: record.key[:12] for name, record in records.items()},
+        artefacts={name: record.data_version[:12] for name, record in records.items()},
+    )
+
+
+def _source_name(platform: Platform) -> str:
+    if platform.simulates and platform.study.source.simulate:
+        return f"the simulated world of {platform.study.source.simulate.persons:,} persons"
+    return f"`{platform.source.name}`"
+
+
+def _task(platform: Platform, task: Task) -> TaskFacts:
+    home = platform.home
+    examples = home.examples(task.task)
+    with duckdb.connect() as connection:
+        attrition = connection.execute(
+            "select description, entries, persons, cases from read_parquet(?) where task = ? order by step",
+            [str(home.published / "attrition.parquet"), task.task],
+        ).fetchall()
+        nulls = connection.execute(
+            "select reason, count(*) from read_parquet(?) where reason is not null"
+            " group by reason order by all",
+            [str(examples / "label.parquet")],
+        ).fetchall()
+        total = connection.execute(
+            "select count(*) from read_parquet(?)", [str(examples / "example.parquet")]
+        ).fetchall()[0][0]
+    limit = platform.study.max_examples_per_task
+    drawn = f"{total} examples were drawn by person, never by label." if limit else ""
+    oracle = (
+        "The oracle is the true risk given the record up to the index: the best that any model could do."
+        if has_oracle(platform, task)
+        else ""
+    )
+    return TaskFacts(
+        name=task.task,
+        title=task.title,
+        question=task.question,
+        cohort=_cohort_sentence(task),
+        label=_label_sentence(task),
+        attrition=tuple(AttritionStep(*row) for row in attrition),
+        splits=tuple(SplitSize(split, n, cases) for split, (n, cases) in _ordered(split_counts(examples))),
+        null_labels=dict(nulls),
+        oracle=oracle,
+        note=drawn,
+    )
+
+
+def _ordered(splits: dict[str, tuple[int, int]]) -> list[tuple[str, tuple[int, int]]]:
+    return [(split, splits[split]) for split in ("train", "tuning", "held_out")]
+
+
+def _cohort_sentence(task: Task) -> str:
+    entries = " or ".join(row.description for row in task.criteria if row.role == "entry")
+    age = f", at {task.age_min} or older" if task.age_min is not None else ""
+    age += f", at most {task.age_max}" if task.age_max is not None else ""
+    days = task.prior_observation_days
+    observed = f", with {days} days observed before" if days else ", while observed"
+    forbidden = [row.description for row in task.criteria if row.role == "forbid"]
+    excluded = " and ".join(forbidden) or "nothing forbidden"
+    return f"{entries[:1].upper()}{entries[1:]}{age}{observed}; {excluded}."
+
+
+def _label_sentence(task: Task) -> str:
+    outcome = " or ".join(row.description for row in task.criteria if row.role == "outcome")
+    return (
+        f"{outcome[:1].upper()}{outcome[1:]} recorded {task.tar_start_days} to {task.tar_end_days} days after"
+        " the index, both ends included. Death first counts as no; lost before the end without it: no label."
+    )
+
+
+def _arm(arm: Arm) -> ArmFacts:
+    model = MODELS[arm.model]
+    tokens = f", up to {arm.max_tokens} tokens" if arm.max_tokens else ""
+    return ArmFacts(
+        name=arm.name,
+        model=model.title,
+        kind=model.kind,
+        regime=arm.regime,
+        input_view=f"{arm.input}{tokens}",
+        parameters=model.parameters,
+        licence=model.licence,
+        note=f"pretrained on {model.pretrained_on}" if model.parameters else "",
+    )
+
+
+def _refusals(platform: Platform, records: dict[str, Record]) -> tuple[Refusal, ...]:
+    refused = []
+    for task in platform.tasks:
+        for arm in platform.study.arms:
+            record = records[step_name(task, arm.name)]
+            if record.refused:
+                words = f"{record.refused['guard']}: {record.refused['reason']}"
+                refused.append(Refusal(task, arm.name, words))
+    return tuple(refused)
+
+
+def _git_commit() -> str:
+    """Return the commit of the code, marked when the tree differs from it; empty outside a checkout."""
+    if not (Path(ROOT) / ".git").exists():
+        return ""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    return f"{commit} with changes" if commit and _git("status", "--porcelain") else commit
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,177 @@
+"""Steps: computed once a key, verified and reused after that, each with its record and its cost."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ml.artefact import (
+    DamagedArtefactError,
+    differences,
+    manifest,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_json,
+)
+from ml.cost import Cost, measured
+from orchestration.lock import take
+from orchestration.platform import Platform
+
+
+@dataclass
+class Computed:
+    """What computing a step gave: facts worth showing, check rows, and a refusal if a guard stopped it."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    refused: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of a step, as stored: its key, what it wrote, and everything it reported."""
+
+    name: str
+    key: str
+    data_version: str
+    outputs: dict[str, str]
+    metadata: dict[str, Any]
+    checks: list[dict[str, Any]]
+    cost: dict[str, Any]
+    refused: dict[str, str] | None
+    run_id: str
+    made_at: str
+    reused: bool = False
+
+
+def carry_out(
+    platform: Platform,
+    context: dg.AssetExecutionContext,
+    name: str,
+    *,
+    key: Mapping[str, Any],
+    outputs: Sequence[Path],
+    compute: Callable[[Cost], Computed],
+    task: str = "",
+    arm: str = "",
+) -> Record:
+    """Return the stored record if the key is the same and its artefacts are whole; else compute.
+
+    `compute` gets the cost row to add to (a child process adds its own). Outputs of a refused step are
+    whatever of them exists. Everything that the step wrote is hashed into the record.
+    """
+    take(platform.home.lock, context.run_id, context.instance)
+    platform.register()
+    hashed = sha256_json({"step": name, **key})
+    stored = find_record(platform, name)
+    if stored and stored.key == hashed:
+        damaged = differences(platform.home.root, stored.outputs)
+        if not damaged:
+            context.log.info(f"{name}: nothing changed, reused")
+            return dataclasses.replace(stored, reused=True)
+        context.log.warning(f"{name}: {len(damaged)} stored files changed or are gone; computing again")
+    context.log.info(f"{name}: computing")
+    with measured() as cost:
+        computed = compute(cost)
+    hashes = _hashes(platform.home.root, outputs)
+    cost.bytes = sum((platform.home.root / file).stat().st_size for file in hashes)
+    record = Record(
+        name=name,
+        key=hashed,
+        data_version=sha256_json({"files": hashes, "refused": computed.refused}),
+        outputs=hashes,
+        metadata=computed.metadata,
+        checks=computed.checks,
+        cost={"task": task, "arm": arm, "step": name, **cost.as_row()},
+        refused=computed.refused,
+        run_id=context.run_id,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    write_json(_record_path(platform, name), _storable(record))
+    return record
+
+
+def find_record(platform: Platform, name: str) -> Record | None:
+    """Return the record of a step if it was ever computed in this home."""
+    path = _record_path(platform, name)
+    return Record(**read_json(path)) if path.exists() else None
+
+
+def upstream(platform: Platform, name: str, *, verify: bool = True) -> Record:
+    """Return the record of a step that this one reads, its artefacts verified.
+
+    Raises:
+        DamagedArtefactError: it was never computed here, or its bytes changed since.
+    """
+    record = find_record(platform, name)
+    if record is None:
+        raise DamagedArtefactError(
+            f"`{name}` was not made yet in the home `{platform.home.root.name}`"
+            f"\n\nhint: materialise it first, or everything with --select '*'"
+        )
+    if verify and (damaged := differences(platform.home.root, record.outputs)):
+        raise DamagedArtefactError(
+            f"{len(damaged)} files of `{name}` changed or are gone since they were made"
+            f"\n\nhint: materialise `{name}` again"
+        )
+    return record
+
+
+def result(
+    record: Record, asset_key: dg.AssetKey, check_names: Sequence[str] = (), **more: Any
+) -> dg.MaterializeResult:
+    """Turn a record into what Dagster shows: metadata, the data version and the stored checks again."""
+    shown = {
+        **record.metadata,
+        **more,
+        "reused": record.reused,
+        "wall_s": record.cost["wall_s"],
+        "peak_mb": round(record.cost["peak_bytes"] / 2**20),
+        "made_at": record.made_at,
+    }
+    by_name = {row["name"]: row for row in record.checks}
+    return dg.MaterializeResult(
+        asset_key=asset_key,
+        data_version=dg.DataVersion(record.data_version),
+        metadata=shown,
+        check_results=[check_result(by_name[name], asset_key) for name in check_names],
+    )
+
+
+def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetCheckResult:
+    """Turn a row of the check table into an asset check result."""
+    severity = dg.AssetCheckSeverity.ERROR if row["severity"] == "block" else dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=row["name"],
+        asset_key=asset_key,
+        passed=bool(row["passed"]),
+        severity=severity,
+        metadata={name: row[name] for name in ("looked_at", "found", "limit")},
+    )
+
+
+def _hashes(root: Path, outputs: Sequence[Path]) -> dict[str, str]:
+    hashes: dict[str, str] = {}
+    for output in outputs:
+        if output.is_dir():
+            below = manifest(output).items()
+            hashes.update({(output / file).relative_to(root).as_posix(): sha256 for file, sha256 in below})
+        elif output.exists():
+            hashes[output.relative_to(root).as_posix()] = sha256_file(output)
+    return dict(sorted(hashes.items()))
+
+
+def _record_path(platform: Platform, name: str) -> Path:
+    return platform.home.steps / f"{name.replace('/', os.sep)}.json"
+
+
+def _storable(record: Record) -> dict[str, Any]:
+    stored = dataclasses.asdict(record)
+    del stored["reused"]
+    return stored
