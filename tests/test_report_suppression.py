@@ -1,0 +1,288 @@
+"""Small cells: nothing from 1 to 10 is shown, and an attacker who solves the sums finds none."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml.evaluation.curves import draw_curves
+from ml.report.facts import AttritionStep, SplitSize, TaskFacts
+from ml.report.small_cells import (
+    hidden_counts,
+    merge_steps,
+    suppress_checks,
+    suppress_curves,
+    suppress_metrics,
+)
+from ml.report.suppression import SMALLEST_SHOWN, Count, feasible_interval, suppress_counts
+from ml.report.tables import COST_COLUMNS, report_tables
+
+
+def random_table(rng, n_rows, n_columns, high):
+    """A table with both margins and the grand total, many cells small."""
+    cells = rng.choice([0, 1, 2, 5, 9, 14, 40, high], size=(n_rows, n_columns))
+    counts = {f"{i},{j}": Count(int(cells[i, j])) for i in range(n_rows) for j in range(n_columns)}
+    counts |= {f"row{i}": Count(int(cells[i].sum()), cost=2) for i in range(n_rows)}
+    counts |= {f"column{j}": Count(int(cells[:, j].sum()), cost=2) for j in range(n_columns)}
+    counts["all"] = Count(int(cells.sum()), cost=3)
+    sums = [(f"row{i}", tuple(f"{i},{j}" for j in range(n_columns))) for i in range(n_rows)]
+    sums += [(f"column{j}", tuple(f"{i},{j}" for i in range(n_rows))) for j in range(n_columns)]
+    sums.append(("all", tuple(f"row{i}" for i in range(n_rows))))
+    return counts, sums
+
+
+def determined(counts, sums, hidden):
+    """Counts an attacker gets by linear algebra alone: those constant over the null space of the sums."""
+    unknown = [name for name in counts if name in hidden or not counts[name].is_published]
+    rows = []
+    for total, parts in sums:
+        row = dict.fromkeys(unknown, 0)
+        for name, sign in [(total, 1), *((part, -1) for part in parts)]:
+            if name in row:
+                row[name] += sign
+        rows.append(list(row.values()))
+    if not unknown:
+        return set()
+    matrix = np.array(rows, dtype=float)
+    _, singular, vectors = np.linalg.svd(matrix)
+    rank = int(np.sum(singular > 1e-9))
+    free = vectors[rank:]
+    return {name for i, name in enumerate(unknown) if not free.size or np.abs(free[:, i]).max() < 1e-9}
+
+
+def enumerate_values(counts, sums, hidden, name):
+    """Every value of a cell that some table of non-negative whole numbers agrees with; 2 x 2 tables only."""
+    interior = ["0,0", "0,1", "1,0", "1,1"]
+    ranges = [range(61) if cell in hidden else [counts[cell].value] for cell in interior]
+    seen = set()
+    for a, b, c in itertools.product(*ranges[:3]):
+        for d in ranges[3]:
+            value = dict(zip(interior, (a, b, c, d), strict=True))
+            value |= {"row0": a + b, "row1": c + d, "column0": a + c, "column1": b + d, "all": a + b + c + d}
+            if all(value[key] == count.value for key, count in counts.items() if key not in hidden):
+                seen.add(value[name])
+                if len(seen) > 1:
+                    return seen
+    return seen
+
+
+@pytest.mark.parametrize("n_tables", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_no_small_cell_of_many_random_tables_can_be_solved_for(n_tables):
+    rng = np.random.default_rng(0)
+    n_small = 0
+    for _ in range(n_tables):
+        counts, sums = random_table(rng, int(rng.integers(1, 3)), int(rng.integers(2, 4)), 60)
+        hidden = suppress_counts(counts, sums)
+        small = {name for name, count in counts.items() if count.is_small}
+        n_small += len(small)
+        assert small <= hidden
+        assert not determined(counts, sums, hidden) & small
+    assert n_small > n_tables
+
+
+def test_an_attacker_without_the_rule_does_solve_for_small_cells():
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(200):
+        counts, sums = random_table(rng, 2, 3, 60)
+        primary = {name for name, count in counts.items() if count.is_small}
+        found += len(determined(counts, sums, primary) & primary)
+    assert found > 50
+
+
+def test_no_small_cell_is_left_with_one_whole_number_that_fits():
+    rng = np.random.default_rng(1)
+    checked = 0
+    for _ in range(60):
+        counts, sums = random_table(rng, 2, 2, 20)
+        hidden = suppress_counts(counts, sums)
+        if len(hidden & {"0,0", "0,1", "1,0", "1,1"}) > 3:
+            continue
+        for name in [name for name, count in counts.items() if count.is_small]:
+            assert len(enumerate_values(counts, sums, hidden, name)) > 1
+            checked += 1
+    assert checked > 15
+
+
+def test_every_small_count_keeps_at_least_11_candidates():
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        counts, sums = random_table(rng, 2, 3, 60)
+        hidden = suppress_counts(counts, sums)
+        for name in [name for name, count in counts.items() if count.is_small]:
+            low, high = feasible_interval(name, counts, sums, hidden)
+            assert low <= counts[name].value <= high
+            assert math.isinf(high) or high - low + 1 >= SMALLEST_SHOWN - 1e-6
+
+
+def test_a_table_without_small_cells_is_left_whole_and_zero_may_be_shown():
+    counts = {"a": Count(0), "b": Count(11), "c": Count(500), "all": Count(511)}
+    assert suppress_counts(counts, [("all", ("a", "b", "c"))]) == frozenset()
+
+
+def test_the_cheapest_then_smallest_count_goes_with_a_small_one_and_twins_go_together():
+    counts = {
+        "a": Count(3),
+        "b": Count(90, cost=2),
+        "c": Count(200, twin="d"),
+        "d": Count(200),
+        "all": Count(293, cost=5),
+    }
+    assert suppress_counts(counts, [("all", ("a", "b", "c"))]) == {"a", "c", "d"}
+
+
+def test_sums_that_do_not_hold_are_refused():
+    with pytest.raises(ValueError, match="not the sum"):
+        suppress_counts({"a": Count(3), "all": Count(4)}, [("all", ("a",))])
+    with pytest.raises(ValueError, match="unknown counts"):
+        suppress_counts({"all": Count(4)}, [("all", ("a",))])
+
+
+def flow(*steps, **options):
+    attrition = tuple(AttritionStep(f"step {i}", n, n, cases) for i, (n, cases) in enumerate(steps))
+    return TaskFacts("t", "T", "q", "c", "l", attrition, **options)
+
+
+def no_metrics():
+    return pd.DataFrame({name: [] for name in ("task", "split", "subgroup", "n", "n_cases", "k")})
+
+
+def test_a_step_that_drops_a_few_hides_the_count_that_would_betray_it():
+    hidden = hidden_counts(flow((1000, 200), (995, 200), (700, 150)), no_metrics())
+    assert hidden == {"entries:1", "persons:1"}
+    assert hidden_counts(flow((1000, 200), (900, 150), (700, 100)), no_metrics()) == frozenset()
+
+
+def test_a_few_cases_that_leave_hide_a_case_count_and_keep_the_entries():
+    hidden = hidden_counts(flow((1000, 200), (900, 195), (700, 100)), no_metrics())
+    assert hidden == {"cases:1"}
+
+
+def test_a_few_null_labels_cannot_be_had_from_cohort_and_splits():
+    splits = (SplitSize("train", 600, 120), SplitSize("tuning", 100, 20), SplitSize("held_out", 297, 60))
+    hidden = hidden_counts(
+        flow((2000, 300), (1000, 200), splits=splits, null_labels={"lost": 3}), no_metrics()
+    )
+    assert "null:lost" in hidden
+    assert hidden & {"entries:1", "n:train"}
+    assert not hidden & {"n:held_out", "cases:held_out"}
+
+
+def test_random_flows_never_give_a_small_step_away():
+    rng = np.random.default_rng(3)
+    for _ in range(25):
+        left = rng.choice([0, 1, 4, 12, 300], size=4)
+        entries = 900 + np.cumsum(left[::-1])[::-1]
+        entries = [*(int(n) for n in entries), 900]
+        gone_cases = np.minimum(left, rng.choice([0, 1, 30], size=4))
+        cases = [*(int(n) for n in 150 + np.cumsum(gone_cases[::-1])[::-1]), 150]
+        hidden = hidden_counts(flow(*zip(entries, cases, strict=True)), no_metrics())
+        for i in range(1, 5):
+            for column, values in (("entries", entries), ("cases", cases)):
+                shown = not {f"{column}:{i - 1}", f"{column}:{i}"} & hidden
+                drop = values[i - 1] - values[i]
+                assert not (shown and 0 < drop < SMALLEST_SHOWN)
+        # Over hidden steps in between, the shown neighbours must not give a small total away either.
+        at = [i for i in range(5) if f"entries:{i}" not in hidden]
+        drops = [entries[a] - entries[b] for a, b in itertools.pairwise(at)]
+        assert not any(0 < drop < SMALLEST_SHOWN for drop in drops)
+
+
+def metric_rows(sizes):
+    rows = [
+        {
+            "task": "t",
+            "arm": "a",
+            "split": "held_out",
+            "metric": metric,
+            "value": 0.5,
+            "ci_low": 0.4,
+            "ci_high": 0.6,
+        }
+        | {"n": n, "n_cases": cases, "seed": 1, "k": None, "draw": None, "subgroup": group}
+        for group, (n, cases) in sizes.items()
+        for metric in ("auroc", "prevalence")
+    ]
+    return pd.DataFrame(rows).astype({"n": "Int64", "n_cases": "Int64", "k": "Int64"})
+
+
+def test_a_small_subgroup_hides_its_counts_its_complement_and_their_prevalence():
+    metrics = metric_rows({"all": (900, 180), "female": (893, 178), "male": (7, 2)})
+    shown = suppress_metrics(metrics, {"t": hidden_counts(None, metrics)})
+    by_group = shown.set_index(["subgroup", "metric"])
+    assert by_group.loc[("all", "auroc"), "n"] == 900
+    assert by_group.loc[[("female", "auroc"), ("male", "auroc")], "n"].isna().all()
+    assert by_group.loc[[("female", "prevalence"), ("male", "prevalence")], "value"].isna().all()
+    assert by_group.loc[("male", "auroc"), "value"] == 0.5
+
+
+def test_checks_lose_small_counts_and_small_remainders_but_not_counts_of_files():
+    checks = pd.DataFrame(
+        [
+            ("a", 1000, 3, True), ("b", 1000, 995, True), ("c", 8, 0, True), ("d", 1000, 0, True),
+            ("e", 1000, -0.0012, True), ("f", 9, 2, True), ("g", 1000, 20, True),
+        ],
+        columns=["name", "looked_at", "found", "passed"],
+    ).assign(unit=["rows"] * 5 + ["files", "rows"])  # fmt: skip
+    shown = suppress_checks(checks).set_index("name")
+    assert list(shown.index[shown.found.isna()]) == ["a", "b"]
+    assert list(shown.index[shown.looked_at.isna()]) == ["c"]
+    assert shown.loc["e", "found"] == -0.0012
+    assert (shown.loc["f", "looked_at"], shown.loc["f", "found"]) == (9, 2)
+
+
+def test_published_curves_have_no_step_or_bin_with_a_small_cell_and_keep_their_ends():
+    rng = np.random.default_rng(4)
+    for share in (0.08, 0.2, 0.5, 0.95):
+        y = rng.random(1500) < share
+        score = 1 / (1 + np.exp(-rng.normal(y, 1)))
+        full = draw_curves("t", "a", y, score, score**2)
+        shown = suppress_curves(full)
+        assert set(shown.curve) == {"roc", "pr", "calibration", "calibration_raw"}
+        for _, part in shown.groupby("curve"):
+            assert part.n.sum() == 1500
+            assert part.n_cases.sum() == y.sum()
+            for n, cases in zip(part.n, part.n_cases, strict=True):
+                assert n == 0 or n >= SMALLEST_SHOWN
+                assert not 0 < cases < SMALLEST_SHOWN
+                assert not 0 < n - cases < SMALLEST_SHOWN
+        roc = shown[shown.curve == "roc"]
+        assert (roc.x.iloc[0], roc.y.iloc[-1]) == (0, 1)
+        area = [np.trapezoid(one.y, one.x) for one in (roc, full[full.curve == "roc"])]
+        assert area[0] == pytest.approx(area[1], abs=0.02)
+
+
+def test_curves_with_too_few_cases_are_left_out():
+    y = np.array([1] * 10 + [0] * 500)
+    curves = draw_curves("t", "a", y, np.linspace(0, 1, 510), np.linspace(0, 1, 510))
+    assert suppress_curves(curves).empty
+    assert merge_steps([5, 5], [0, 0]) == []
+    assert merge_steps([11, 12, 3], [0, 0, 0]) == [(0, 1), (1, 3)]
+    assert merge_steps([30, 30, 5], [15, 15, 2]) == [(0, 1), (1, 3)]
+
+
+def test_report_tables_have_the_contract_columns_and_leave_the_originals_alone():
+    metrics = metric_rows({"all": (900, 180), "male": (7, 2)})
+    before = metrics.copy()
+    verdicts = pd.DataFrame(
+        columns=[
+            "task", "metric", "challenger", "reference", "margin", "delta", "ci_low", "ci_high", "level",
+            "verdict", "sentence", "reading", "addition",
+        ]
+    )  # fmt: skip
+    checks = pd.DataFrame(
+        [("a", "t", 1000, 3, 0, "warn", False)],
+        columns=["name", "task", "looked_at", "found", "limit", "severity", "passed"],
+    )
+    costs = pd.DataFrame(columns=COST_COLUMNS)
+    found = report_tables(metrics=metrics, verdicts=verdicts, costs=costs, checks=checks)
+    assert list(found) == ["metrics", "verdicts", "costs", "checks"]
+    assert list(found["metrics"].columns) == [
+        "task", "arm", "split", "metric", "value", "ci_low", "ci_high", "n", "n_cases", "seed", "k", "draw",
+        "subgroup",
+    ]  # fmt: skip
+    assert list(found["verdicts"].columns)[-1] == "reading"
+    assert found["checks"].found.isna().all()
+    pd.testing.assert_frame_equal(metrics, before)
