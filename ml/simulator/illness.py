@@ -47,7 +47,7 @@ CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
     ),
     "other_cancer": lambda v: -7.9 + 0.5 * np.clip(v.decade, -3, 3) + 0.5 * v.ever("smoker"),
     "weight_loss": lambda v: (
-        -7.5
+        -7.7
         + 0.25 * np.clip(v.decade, -3, 3)
         + 1.0 * v.ever("pancreatic_cancer")
         + 0.3 * v.ever("depression")
@@ -59,7 +59,7 @@ CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
         + 0.7 * v.recent_always("acute_pancreatitis", 365)
     ),
     "upper_abdominal_pain": lambda v: (
-        -7.4 + 0.5 * v.ever("peptic_ulcer") + 0.4 * v.ever("gallstone") + 0.3 * v.ever("reflux")
+        -7.7 + 0.5 * v.ever("peptic_ulcer") + 0.4 * v.ever("gallstone") + 0.3 * v.ever("reflux")
     ),
     "peptic_ulcer": lambda v: -6.6 + 0.6 * v.nsaid(180) + 0.4 * v.ever("smoker"),
     "reflux": lambda v: -6.0 + 0.04 * np.clip(v.lab("bmi") - 28, -6, 10),

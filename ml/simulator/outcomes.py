@@ -13,7 +13,7 @@ def heart_failure(v: View) -> np.ndarray:
     creatinine = v.lab("creatinine")
     kidney = (creatinine > 1.4).astype(np.float32)
     return (
-        -7.75
+        -7.6
         + 3.1 * v.onset("type_2_diabetes", 300)
         + 0.5 * np.clip(v.decade, -3, 3)
         + 0.3 * v.male
@@ -39,7 +39,7 @@ def pancreatic_cancer(v: View) -> np.ndarray:
     """Fast after the entry events of the task; diabetes after weight loss; HbA1c's slope."""
     uncontrolled = (v.lab("hba1c") > 6.5).astype(np.float32)
     return (
-        -8.0
+        -7.7
         + 3.0 * v.onset("type_2_diabetes", 300)
         + 3.0 * v.onset("weight_loss", 300)
         + 3.0 * v.onset("acute_pancreatitis", 300)
