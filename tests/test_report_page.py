@@ -4,196 +4,26 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
-import numpy as np
 import pandas as pd
 import pytest
+from report_world import study_report, task_world
 
-from ml.evaluation.calibration import clipped_logit, fit_recalibration, sigmoid
-from ml.evaluation.evaluate import combine, evaluate_task
-from ml.evaluation.verdict import Comparison, Competitor
+from ml.evaluation.measure import METRIC_COLUMNS
+from ml.evaluation.verdict import VERDICTS
 from ml.report import words
-from ml.report.facts import ArmFacts, AttritionStep, Refusal, ReportFacts, SplitSize, TaskFacts
-from ml.report.page import build_page
-from ml.report.tables import COST_COLUMNS, report_tables
-
-ARMS = (
-    ArmFacts("prevalence", "base rate", "baseline", "fit", "none", None, "none"),
-    ArmFacts("counts_logistic", "logistic regression", "baseline", "fit", "counts", 412, "BSD-3-Clause"),
-    ArmFacts("counts_lightgbm", "LightGBM", "baseline", "fit", "counts", None, "MIT"),
-    ArmFacts("minilm_frozen", "all-MiniLM-L6-v2", "generalist", "frozen", "text", 22_713_216, "Apache-2.0"),
-    ArmFacts(
-        "transformer_local",
-        "small masked transformer",
-        "specialist",
-        "full",
-        "sequence",
-        1_300_000,
-        "own",
-        "a local specialist, pretrained on 1,800 persons: it says nothing about published ones",
-    ),
-)  # fmt: skip
-NOISE = {
-    "prevalence": None,
-    "counts_logistic": 0.9,
-    "counts_lightgbm": 0.7,
-    "minilm_frozen": 1.5,
-    "transformer_local": 1.2,
-}
-LABEL = "Heart failure recorded 1 to 365 days after; death first counts as none."
-
-
-def predict(rows, p, noise, seed):
-    logit = np.full(len(p), -1.5)
-    if noise is not None:
-        logit = 0.6 * clipped_logit(p) + np.random.default_rng(seed).normal(0.4, noise * 0.6, len(p))
-    raw = sigmoid(logit)
-    tuning = rows["split"] == "tuning"
-    score = fit_recalibration(rows.loc[tuning, "y_true"], raw[tuning]).apply(raw)
-    table = rows.assign(y_score=score, y_score_raw=raw, seed=seed, k=None, draw=None)
-    return table.astype({"seed": "Int64", "k": "Int64", "draw": "Int64"})
-
-
-def task_world(name, seed, *, n=3000, shift=-1.9):
-    rng = np.random.default_rng(seed)
-    p = sigmoid(rng.normal(shift, 1.4, n))
-    rows = pd.DataFrame({"example_id": [f"{i:016x}" for i in range(n)], "person_id": np.arange(n)})
-    rows["split"] = rng.choice(["train", "tuning", "held_out"], n, p=[0.6, 0.1, 0.3])
-    rows["y_true"] = (rng.random(n) < p).astype(int)
-    arms = {arm: predict(rows, p, noise, 10 + i) for i, (arm, noise) in enumerate(NOISE.items())}
-    more = [predict(rows, p, NOISE["transformer_local"], one) for one in (71, 72)]
-    arms["transformer_local"] = pd.concat([arms["transformer_local"], *more], ignore_index=True)
-    oracle = pd.DataFrame({"example_id": rows["example_id"], "p": p})
-    comparisons = [
-        Comparison(
-            "minilm_frozen", "counts_lightgbm", name, margin=0.05, reason="Half of what the demo can see."
-        ),
-        Comparison(
-            "transformer_local", "minilm_frozen", name, margin=0.05, reason="Half of what the demo can see."
-        ),
-    ]
-    groups = pd.DataFrame({"example_id": rows["example_id"], "subgroup": rng.choice(["female", "male"], n)})
-    found = evaluate_task(
-        name,
-        arms,
-        oracle=oracle,
-        title="heart failure",
-        comparisons=comparisons,
-        n_bootstrap=200,
-        n_primary=4,
-        qualifiers=["simulated patients"],
-        competitors={
-            "minilm_frozen": Competitor("22.7 M parameters, pretrained elsewhere on general text"),
-            "transformer_local": Competitor("1.3 M parameters, local specialist pretrained here"),
-            "counts_lightgbm": Competitor("count baseline", is_deterministic=True),
-        },
-        subgroups=groups,
-    )
-    splits = tuple(
-        SplitSize(
-            split, int((rows["split"] == split).sum()), int(rows.loc[rows["split"] == split, "y_true"].sum())
-        )
-        for split in ("train", "tuning", "held_out")
-    )
-    n_cases = int(rows["y_true"].sum())
-    flow = (
-        AttritionStep("First ever record of type 2 diabetes", n + 2411, n + 2411, n_cases + 390),
-        AttritionStep("18 or older at the index", n + 2408, n + 2408, n_cases + 390),
-        AttritionStep(
-            "Observed for the 365 days before the index, in one period", n + 530, n + 530, n_cases + 160
-        ),
-        AttritionStep("No heart failure recorded by the index", n + 47, n + 47, n_cases),
-        AttritionStep("Time at risk ends before the data do", n + 47, n + 47, n_cases),
-    )
-    task = TaskFacts(
-        name,
-        "Heart failure after new type 2 diabetes",
-        "Will this adult with newly recorded type 2 diabetes have heart failure recorded within a year?",
-        "Adults at their first ever record of type 2 diabetes, observed for a year, without heart failure.",
-        LABEL,
-        flow,
-        splits,
-        {"lost_to_follow_up": 43, "outcome_before_index_known_later": 4},
-        "Dashed: the risk computed from the record by the simulator, the best any model could do on it.",
-    )
-    return task, found
-
-
-def cost_table():
-    rows = [
-        ("", "", "landing", 3.2, 2.9, 41e7, 0, None, 3.2e7, False),
-        ("", "", "dbt", 14.1, 9.2, 3e8, 0, None, 5e7, True),
-    ]
-    rows += [
-        ("dhf_1y", arm.name, "predict", 0.4 + 70 * i, 0.3 + 66 * i, 2e8 + i * 3e8, 0, 123, 1e5, i == 1)
-        for i, arm in enumerate(ARMS)
-    ]
-    return pd.DataFrame(rows, columns=COST_COLUMNS)
-
-
-def check_table():
-    rows = [
-        ("no_event_after_input_window", "dhf_1y", 48210, 0, 0, "block", True),
-        ("split_is_by_person", "dhf_1y", 3000, 0, 0, "block", True),
-        ("values_within_plausible_range", "", 912345, 1204, 1000, "warn", False),
-        ("death_after_last_event", "", 3000, 4, 0, "warn", False),
-    ]
-    return pd.DataFrame(rows, columns=["name", "task", "looked_at", "found", "limit", "severity", "passed"])
+from ml.report.facts import Refusal
+from ml.report.page import build_page, report_tables, summary_lines
 
 
 @pytest.fixture(scope="module")
 def report():
-    first, evaluation = task_world("dhf_1y", 1)
-    second, small = task_world("paca_1y", 2, n=900, shift=-2.6)
-    second = replace(
-        second,
-        title="Pancreatic cancer after a warning sign",
-        question="Will this person have pancreatic cancer recorded within a year?",
-    )
-    third = TaskFacts(
-        "gi_bleed_1y",
-        "Bleed after a first NSAID",
-        "Will this person bleed?",
-        "First exposure.",
-        "Bleed.",
-        note="The source holds no exposure to celecoxib or diclofenac.",
-    )
-    found = combine([evaluation, small])
-    facts = ReportFacts(
-        study="demo",
-        question="Is a general-purpose language model good enough, or is a specialist clinical model needed?",
-        data="simulated",
-        source="simulated world, 20,000 persons, seed 1",
-        n_persons=20_000,
-        n_events=1_204_332,
-        data_end="2026-06-30",
-        snapshot="9f2c41d7a0b35e6688aa",
-        study_hash="5d41402abc4b2a76b9719d911017c592ae2f1b7c8d9e0f1a2b3c4d5e6f708192",
-        registered_at="2026-11-21T08:00:00Z",
-        n_readings=1,
-        home_created_at="2026-11-21T07:55:00Z",
-        tasks=(first, second, third),
-        arms=ARMS,
-        refusals=(Refusal("gi_bleed_1y", "", "the task has no labelled example in this source"),),
-        git_commit="e1f2d1e0de1f2d1e0de1f2d1e0de1f2d1e0de1f2",
-        seeds={"study": "1", "bootstrap": "0"},
-        libraries={"numpy": "2.4.6", "scikit-learn": "1.9.1", "torch": "2.13.0"},
-        code_versions={"dhf_1y/examples": "a" * 64},
-        artefacts={"predictions/dhf_1y/minilm_frozen.parquet": "b" * 64},
-    )
-    checks = pd.concat([check_table(), found.checks], ignore_index=True)
-    return facts, {
-        "metrics": found.metrics,
-        "verdicts": found.verdicts,
-        "curves": found.curves,
-        "checks": checks,
-        "costs": cost_table(),
-    }
+    return study_report()
 
 
 @pytest.fixture(scope="module")
 def page(report):
     facts, tables = report
-    return build_page(facts, **tables)
+    return build_page(facts, tables)
 
 
 class Reader(HTMLParser):
@@ -284,14 +114,15 @@ def test_every_arm_task_section_and_verdict_is_on_the_page(page, report):
     assert len(tables["verdicts"]) == 4
     sections = re.findall(r'<section[^>]* id="(\w+)"', page)
     assert sections == [
-        "answer", "refusals", "cohort", "arms", "results", "verdicts", "checks", "costs", "provenance", "reading",
+        "answer", "refusals", "cohort", "arms", "results", "verdicts", "checks", "costs", "provenance",
+        "reading",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("data", "shown"), [("simulated", True), ("synthetic", True), ("real", False)])
 def test_the_banner_stands_only_over_patients_that_are_not_real(report, data, shown):
     facts, tables = report
-    text = build_page(replace(facts, data=data), **tables)
+    text = build_page(replace(facts, data=data), tables)
     assert ('class="banner"' in text) == shown
     assert ("never which model is better for patients" in text) == shown
 
@@ -340,7 +171,7 @@ def test_hostile_names_are_escaped_everywhere(report):
     hostile = replace(
         facts, study=evil, question=evil, source=evil, arms=arms, tasks=tasks, refusals=refusals
     )
-    page = build_page(hostile, **renamed)
+    page = build_page(hostile, renamed)
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 30
     assert read(page).wrong == []
@@ -348,8 +179,9 @@ def test_hostile_names_are_escaped_everywhere(report):
 
 def test_a_study_without_any_result_still_gives_a_page(report):
     facts, tables = report
-    nothing = {name: table.iloc[:0] for name, table in tables.items()}
-    page = build_page(replace(facts, tasks=facts.tasks[2:], arms=facts.arms[:1]), **nothing)
+    nothing = {name: pd.DataFrame() for name in tables}
+    assert list(report_tables(facts, nothing)["metrics"].columns) == METRIC_COLUMNS
+    page = build_page(replace(facts, tasks=facts.tasks[2:], arms=facts.arms[:1]), nothing)
     reader = read(page)
     assert (reader.wrong, reader.open) == ([], [])
     text = visible(page)
@@ -362,14 +194,10 @@ def test_few_cases_give_numbers_but_no_curve_and_no_small_count(report):
     task, found = task_world("paca_1y", 4, n=400, shift=-4)
     n_cases = next(one.n_cases for one in task.splits if one.split == "held_out")
     assert 0 < n_cases < 11
-    tables = {"metrics": found.metrics, "verdicts": found.verdicts, "curves": found.curves}
-    page = build_page(
-        replace(facts, tasks=(task,), refusals=()), checks=found.checks, costs=cost_table().iloc[:0], **tables
-    )
+    tables = {name: getattr(found, name) for name in ("metrics", "verdicts", "curves", "checks")}
+    page = build_page(replace(facts, tasks=(task,), refusals=()), tables)
     assert "Curves are not shown" in page
-    held_out = report_tables(
-        metrics=found.metrics, verdicts=found.verdicts, checks=found.checks, costs=cost_table(), tasks=[task]
-    )["metrics"]
+    held_out = report_tables(replace(facts, tasks=(task,)), tables)["metrics"]
     assert held_out[held_out.split == "held_out"].n_cases.isna().all()
     assert "fewer than 11 cases" in visible(page)
 
@@ -377,27 +205,25 @@ def test_few_cases_give_numbers_but_no_curve_and_no_small_count(report):
 def test_tables_that_name_an_unknown_arm_or_task_are_refused(report):
     facts, tables = report
     with pytest.raises(ValueError, match="arms that the facts do not"):
-        build_page(replace(facts, arms=facts.arms[1:]), **tables)
+        build_page(replace(facts, arms=facts.arms[1:]), tables)
     with pytest.raises(ValueError, match="tasks that the facts do not"):
-        build_page(replace(facts, tasks=facts.tasks[1:]), **tables)
+        build_page(replace(facts, tasks=facts.tasks[1:]), tables)
 
 
 def test_a_monitoring_reading_is_flagged(report):
     facts, tables = report
     later = tables["verdicts"].assign(reading="monitoring 3")
-    page = build_page(facts, **(tables | {"verdicts": later}))
+    page = build_page(facts, tables | {"verdicts": later})
     assert "not the registered verdict" in page
     assert '<span class="badge flag">monitoring 3</span>' in page
 
 
 def test_the_same_facts_give_the_same_page(report, page):
     facts, tables = report
-    assert build_page(facts, **tables) == page
+    assert build_page(facts, tables) == page
 
 
 def test_every_verdict_word_has_a_tone_and_a_short_sentence():
-    from ml.evaluation.verdict import VERDICTS
-
     assert set(words.TONES) == set(VERDICTS)
     row = {"challenger": "a", "reference": "b", "metric": "auroc", "margin": 0.05, "delta": -0.01}
     row |= {"ci_low": -0.04, "ci_high": 0.02, "level": 0.95, "addition": ""}
@@ -408,3 +234,34 @@ def test_every_verdict_word_has_a_tone_and_a_short_sentence():
         row | {"verdict": "non-inferior", "addition": "measurably lower, by less than the margin"}
     )
     assert "measurably worse" in lower
+
+
+def test_the_summary_says_per_task_what_the_page_answers(report, page):
+    facts, tables = report
+    lines = summary_lines(facts, tables)
+    assert lines[0].startswith("Simulated patients.")
+    answers = [words.verdict_in_short(row) for row in tables["verdicts"].to_dict("records")]
+    assert len(answers) == 4
+    for answer in answers:
+        assert f"  {answer}" in lines
+        assert answer in visible(page)
+    assert "Refused: every arm on gi_bleed_1y: the task has no labelled example in this source" in lines
+    assert re.fullmatch(r"Checks: \d+ passed, 2 warned, 0 blocked", lines[-1])
+
+
+def test_examples_drawn_for_the_study_are_said_and_a_small_rest_of_them_is_hidden(report):
+    facts, tables = report
+    first = facts.tasks[0]
+    said = build_page(replace(facts, tasks=(replace(first, n_examples=3047), *facts.tasks[1:])), tables)
+    assert "by person and never by label: 3,047." in visible(said)
+    labelled = sum(one.n for one in first.splits)
+    few = replace(first, null_labels={"lost_to_follow_up": 3}, n_examples=labelled + 3)
+    hiding = visible(build_page(replace(facts, tasks=(few, *facts.tasks[1:])), tables))
+    assert f"{labelled + 3:,}" not in hiding or re.search(r"train hidden", hiding)
+    assert "lost to follow up hidden" in hiding
+
+
+def test_a_table_that_lacks_a_column_is_refused(report):
+    facts, tables = report
+    with pytest.raises(ValueError, match="table `costs` lacks the columns"):
+        build_page(facts, tables | {"costs": tables["costs"].drop(columns="cpu_s")})

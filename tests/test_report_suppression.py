@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ml.evaluation.curves import draw_curves
-from ml.report.facts import AttritionStep, SplitSize, TaskFacts
+from ml.report.facts import AttritionStep, ReportFacts, SplitSize, TaskFacts
 from ml.report.small_cells import (
     hidden_counts,
     merge_steps,
@@ -277,7 +277,9 @@ def test_report_tables_have_the_contract_columns_and_leave_the_originals_alone()
         columns=["name", "task", "looked_at", "found", "limit", "severity", "passed"],
     )
     costs = pd.DataFrame(columns=COST_COLUMNS)
-    found = report_tables(metrics=metrics, verdicts=verdicts, costs=costs, checks=checks)
+    facts = ReportFacts("s", "q", "real", "source", 1, 1, "", "", "", "", 1, "", (), ())
+    given = {"metrics": metrics, "verdicts": verdicts, "costs": costs, "checks": checks}
+    found = report_tables(facts, given)
     assert list(found) == ["metrics", "verdicts", "costs", "checks"]
     assert list(found["metrics"].columns) == [
         "task", "arm", "split", "metric", "value", "ci_low", "ci_high", "n", "n_cases", "seed", "k", "draw",

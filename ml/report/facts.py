@@ -45,7 +45,8 @@ class TaskFacts:
         splits: sizes.
         null_labels: reason -> examples without a label.
         oracle: what the oracle is here, one sentence; empty: there is none.
-        note: for example why the task has no examples.
+        note: for example why the task has no examples; no count may stand in it.
+        n_examples: examples drawn for this study, where fewer than the cohort; the page says so.
     """
 
     name: str
@@ -58,6 +59,7 @@ class TaskFacts:
     null_labels: Mapping[str, int] = field(default_factory=dict)
     oracle: str = ""
     note: str = ""
+    n_examples: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Build the report: one self-contained HTML page for a clinician."""
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any, cast
 
@@ -11,39 +12,34 @@ from ml.report import tables, words
 from ml.report.facts import ReportFacts
 from ml.report.small_cells import suppress_checks
 from ml.report.svg import arm_styles
+from ml.report.tables import report_tables
 from ml.report.task_view import TaskTables, legend, view_task
 
+__all__ = ["build_page", "report_tables", "summary_lines"]
 
-def build_page(
-    facts: ReportFacts,
-    *,
-    metrics: pd.DataFrame,
-    verdicts: pd.DataFrame,
-    curves: pd.DataFrame,
-    checks: pd.DataFrame,
-    costs: pd.DataFrame,
-) -> str:
+
+def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
     """Render the page from unsuppressed tables; small cells are hidden on the way.
 
     Args:
         facts: what is not a table.
-        metrics: of all tasks, as `evaluate_task` gives them.
-        verdicts: with the columns that stand beside.
-        curves: task, arm, curve, x, y, n, n_cases.
-        checks: contract columns, and `unit` if there is one.
-        costs: contract columns.
+        given: `metrics`, `verdicts` (with the columns that stand beside), `curves`, `checks` and `costs` of
+            all tasks; one that is absent or has no row is shown as empty.
 
     Raises:
-        ValueError: a table names an arm or a task that the facts do not.
+        ValueError: a table names an arm or a task that the facts do not, or lacks a column.
     """
+    whole = tables.fill_tables(given)
+    metrics, verdicts, curves = whole["metrics"], whole["verdicts"], whole["curves"]
+    checks, costs = whole["checks"], whole["costs"]
     _require_known(facts, metrics, verdicts, curves)
     arms = [arm.name for arm in facts.arms]
     styles = arm_styles(arms)
     hidden = tables.hidden_by_task(facts.tasks, metrics)
     views: list[dict[str, Any]] = []
     for task in facts.tasks:
-        given = TaskTables(*(_of_task(table, task.name) for table in (metrics, verdicts, curves)))
-        views.append(view_task(facts, task, given, hidden[task.name], styles))
+        own = TaskTables(*(_of_task(table, task.name) for table in (metrics, verdicts, curves)))
+        views.append(view_task(facts, task, own, hidden[task.name], styles))
     package = resources.files("ml.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"count": tables.count, "parameters": tables.parameters, "short": _short_hash}
@@ -63,6 +59,32 @@ def build_page(
         totals=_cost_totals(costs),
         glossary=words.GLOSSARY,
     )
+
+
+def summary_lines(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> list[str]:
+    """The answer so far as plain lines for a console: banner, each task, refusals, checks."""
+    whole = tables.fill_tables(given)
+    heading = words.banner(facts.data)
+    lines = [f"{heading[0]}. {heading[1]}"] if heading else []
+    lines.append(facts.question)
+    for task in facts.tasks:
+        lines += ["", task.title]
+        rows = _of_task(whole["verdicts"], task.name).to_dict("records")
+        lines += [f"  {words.verdict_in_short(cast(dict[str, Any], row))}" for row in rows]
+        best = tables.headline(whole["metrics"], task.name).to_dict("records")
+        values = {
+            row["arm"]: row["value"] for row in best if row["metric"] == "auroc" and pd.notna(row["value"])
+        }
+        context = words.context_in_short(values)
+        lines += [f"  {context}"] if context else []
+        lines += ["  No arm was scored on this task."] if not best else []
+    lines += [""] if facts.refusals else []
+    lines += [
+        f"Refused: {one.arm or 'every arm'} on {one.task or 'every task'}: {one.reason}"
+        for one in facts.refusals
+    ]
+    counts = words.check_counts(whole["checks"])
+    return [*lines, "", "Checks: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items())]
 
 
 def _require_known(facts: ReportFacts, *given: pd.DataFrame) -> None:

@@ -15,13 +15,15 @@ COST_STEP, COST_SPLIT, COST_COHORT, COST_SCORED = 1.0, 2.0, 3.0, 5.0
 
 # Cases for this many steps of a ROC or precision-recall curve: with fewer it says nothing of its shape.
 FEWEST_STEPS = 5
+# These count arms and dbt tests, never rows or persons.
+NOT_OF_PATIENTS = frozenset({"nothing_refused", "dbt_tests_pass"})
 
 
 def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[str]:
     """Names of the counts of one task that must not be shown.
 
     Names: `entries:i`, `persons:i`, `cases:i` (attrition step i, from 0), `null:reason`, `n:split`,
-    `cases:split` and `n:split:subgroup`, `cases:split:subgroup`.
+    `cases:split`, `examples` (drawn for the study) and `n:split:subgroup`, `cases:split:subgroup`.
 
     Args:
         task: its flow; None where only metrics are known.
@@ -74,8 +76,8 @@ def suppress_metrics(metrics: pd.DataFrame, hidden: Mapping[str, frozenset[str]]
 def suppress_checks(checks: pd.DataFrame) -> pd.DataFrame:
     """The check table without counts of 1 to 10, nor with a `found` that leaves 1 to 10 of `looked_at`.
 
-    Counts are whole numbers in `looked_at` and `found`. Rows whose optional column `unit` names something
-    other than patients' data (arms, columns, files, models, tasks) are left alone.
+    Counts are whole numbers in `looked_at` and `found`. Checks of `NOT_OF_PATIENTS`, and rows whose optional
+    column `unit` names something else than patients' data (arms, columns, files, ...), are left alone.
     """
     harmless = {"arms", "columns", "files", "models", "tasks", "tables"}
     shown = cast(Any, checks.copy())
@@ -84,9 +86,10 @@ def suppress_checks(checks: pd.DataFrame) -> pd.DataFrame:
     small = looked.between(1, SMALLEST_SHOWN - 1)
     rest = (looked - found).between(1, SMALLEST_SHOWN - 1) & (found > 0)
     small_found = whole & (found.between(1, SMALLEST_SHOWN - 1) | rest)
+    of_patients = ~shown["name"].isin(NOT_OF_PATIENTS)
     if "unit" in shown.columns:
-        about_patients = ~shown["unit"].isin(harmless)
-        small, small_found = small & about_patients, small_found & about_patients
+        of_patients &= ~shown["unit"].isin(harmless)
+    small, small_found = small & of_patients, small_found & of_patients
     return shown.assign(looked_at=looked.mask(small), found=found.mask(small_found))
 
 
@@ -194,15 +197,26 @@ def _add_subgroup_sums(
 
 
 def _add_cohort_sums(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
-    """The cohort is its splits and its null labels, where the numbers say so."""
-    if not task.attrition or not task.splits:
-        return
+    """The cohort, and the examples drawn from it, are splits and null labels where the numbers say so."""
+    if task.n_examples is not None:
+        counts["examples"] = Count(task.n_examples, cost=COST_COHORT)
     last = len(task.attrition) - 1
     splits = [one.split for one in task.splits]
     parts = (*(f"n:{split}" for split in splits), *(f"null:{reason}" for reason in task.null_labels))
-    for total, members in (
+    totals = [
         (f"entries:{last}", parts),
+        ("examples", parts),
         (f"cases:{last}", tuple(f"cases:{s}" for s in splits)),
-    ):
-        if counts[total].value == sum(counts[member].value for member in members):
+    ]
+    for total, members in totals:
+        if (
+            total in counts
+            and splits
+            and counts[total].value == sum(counts[member].value for member in members)
+        ):
             sums.append((total, members))
+    if task.n_examples is not None and f"entries:{last}" in counts:
+        left = counts[f"entries:{last}"].value - task.n_examples
+        if left >= 0:
+            counts["left-examples"] = Count(left, is_published=False)
+            sums.append((f"entries:{last}", ("examples", "left-examples")))

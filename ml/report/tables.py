@@ -1,14 +1,15 @@
 """The report's tables: contract columns for the CSV files, and numbers as a reader wants them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pandas as pd
 
 from ml.evaluation.comparing import VERDICT_COLUMNS
+from ml.evaluation.curves import CURVE_COLUMNS
 from ml.evaluation.evaluate import CHECK_COLUMNS
 from ml.evaluation.measure import METRIC_COLUMNS
-from ml.report.facts import TaskFacts
+from ml.report.facts import ReportFacts, TaskFacts
 from ml.report.small_cells import hidden_counts, suppress_checks, suppress_metrics
 
 COST_COLUMNS = [
@@ -26,6 +27,14 @@ COST_COLUMNS = [
 HIDDEN = "hidden"
 NOT_ESTIMABLE = "not estimable"
 
+COLUMNS = {
+    "metrics": METRIC_COLUMNS,
+    "verdicts": VERDICT_COLUMNS,
+    "curves": CURVE_COLUMNS,
+    "checks": CHECK_COLUMNS,
+    "costs": COST_COLUMNS,
+}
+
 
 def hidden_by_task(tasks: Sequence[TaskFacts], metrics: pd.DataFrame) -> dict[str, frozenset[str]]:
     """Task -> names of its counts that must not be shown, over facts and metrics together."""
@@ -35,30 +44,41 @@ def hidden_by_task(tasks: Sequence[TaskFacts], metrics: pd.DataFrame) -> dict[st
     return {name: hidden_counts(facts.get(name), table[table["task"] == name]) for name in names}
 
 
-def report_tables(
-    *,
-    metrics: pd.DataFrame,
-    verdicts: pd.DataFrame,
-    costs: pd.DataFrame,
-    checks: pd.DataFrame,
-    tasks: Sequence[TaskFacts] = (),
-) -> dict[str, pd.DataFrame]:
+def report_tables(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables that may leave: name of the CSV file without ending -> table with the contract's columns.
 
     Args:
-        metrics: unsuppressed, of all tasks.
-        verdicts: of all tasks; columns that stand beside are left out.
-        costs: contract columns.
-        checks: contract columns, and `unit` if there is one.
-        tasks: the page's facts, so that both hide the same counts.
+        facts: of the page, so that both hide the same counts.
+        given: unsuppressed `metrics`, `verdicts`, `curves`, `checks` and `costs` of all tasks.
     """
+    whole = fill_tables(given)
     shown = {
-        "metrics": suppress_metrics(metrics, hidden_by_task(tasks, metrics))[METRIC_COLUMNS],
-        "verdicts": verdicts[VERDICT_COLUMNS],
-        "costs": costs[COST_COLUMNS],
-        "checks": suppress_checks(checks)[CHECK_COLUMNS],
+        "metrics": suppress_metrics(whole["metrics"], hidden_by_task(facts.tasks, whole["metrics"])),
+        "verdicts": whole["verdicts"],
+        "costs": whole["costs"],
+        "checks": suppress_checks(whole["checks"]),
     }
-    return {name: cast(pd.DataFrame, table).reset_index(drop=True) for name, table in shown.items()}
+    return {
+        name: cast(pd.DataFrame, table[COLUMNS[name]]).reset_index(drop=True) for name, table in shown.items()
+    }
+
+
+def fill_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """All five tables; one that is absent or has no row gets its columns.
+
+    Raises:
+        ValueError: a table with rows lacks a column of the contract.
+    """
+    whole: dict[str, pd.DataFrame] = {}
+    for name, columns in COLUMNS.items():
+        table = given.get(name, pd.DataFrame())
+        if table.empty:
+            table = table.reindex(columns=pd.Index(dict.fromkeys([*columns, *table.columns])))
+        missing = [column for column in columns if column not in table.columns]
+        if missing:
+            raise ValueError(f"table `{name}` lacks the columns {missing}")
+        whole[name] = table
+    return whole
 
 
 def headline(

@@ -64,6 +64,7 @@ def view_task(
         "context": words.context_in_short(auroc),
         "refusals": [one for one in facts.refusals if one.task in ("", task.name)],
         "flow": _flow(key, task, hidden),
+        "drawn": "" if task.n_examples is None else _shown(task.n_examples, "examples", hidden),
         "splits": _splits(task, hidden),
         "nulls": [
             (_plain(reason), _shown(n, f"null:{reason}", hidden)) for reason, n in task.null_labels.items()
