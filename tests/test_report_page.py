@@ -234,6 +234,8 @@ def test_every_verdict_word_has_a_tone_and_a_short_sentence():
         row | {"verdict": "non-inferior", "addition": "measurably lower, by less than the margin"}
     )
     assert "measurably worse" in lower
+    stuck = words.verdict_in_short(row | {"verdict": "undetermined", "addition": "lower, but not converged"})
+    assert "still improving when its training stopped" in stuck
 
 
 def test_the_summary_says_per_task_what_the_page_answers(report, page):

@@ -93,7 +93,9 @@ def verdict_in_short(row: Mapping[str, Any]) -> str:
         words = f"{challenger} is better than {reference}"
     if verdict == "non-inferior" and "measurably lower" in addition:
         words = f"{challenger} is measurably worse than {reference}, by less than {margin} {title}"
-    if verdict == "undetermined" and addition:
+    if verdict == "undetermined" and "not converged" in addition:
+        words = f"{challenger} is worse than {reference}, but was still improving when its training stopped"
+    elif verdict == "undetermined" and addition:
         words = (
             f"{challenger} is worse than {reference}, but these data cannot say whether by less than {margin}"
         )
