@@ -78,12 +78,13 @@ def probabilities(state: State, switches: Switches, *, leave_out: frozenset[str]
             chance[number] = np.minimum(log_hazard(view, process.name), _FASTEST)
     np.exp(chance, out=chance)
     np.negative(chance, out=chance)
-    np.expm1(chance, out=chance)
-    np.negative(chance, out=chance)
+    np.exp(chance, out=chance)
+    np.subtract(np.float32(1), chance, out=chance)
     for number, process in enumerate(HAZARDS):
         if process.name in leave_out:
             chance[number] = 0
         elif not process.again:
             chance[number] *= state.first[number] < 0
-    chance *= state.now > 0
+    if (state.now == 0).any():
+        chance *= state.now > 0
     return chance

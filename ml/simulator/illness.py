@@ -8,7 +8,7 @@ from ml.simulator.view import View
 
 CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
     "type_2_diabetes": lambda v: (
-        -6.1
+        -6.0
         + 0.15 * np.clip(v.decade, -3, 2)
         + 0.9 * np.clip(v.lab("hba1c") - 5.7, -0.5, 2)
         + 0.05 * np.clip(v.lab("bmi") - 28, -6, 10)

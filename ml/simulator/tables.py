@@ -55,7 +55,8 @@ def arrow(table: str, columns: dict[str, object], rows: int) -> pa.Table:
         elif isinstance(given, np.ndarray):
             if kind == pa.date32():
                 given = given.astype(np.int32)
-            arrays.append(pa.array(given, type=kind, from_pandas=True))
+            missing = np.isnan(given) if given.dtype.kind == "f" else None
+            arrays.append(pa.array(given, type=kind, mask=missing))
         elif isinstance(given, list | pa.Array):
             arrays.append(given if isinstance(given, pa.Array) else pa.array(given, type=kind))
         else:

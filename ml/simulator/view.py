@@ -29,6 +29,8 @@ class View:
         self.female = state.female
         self.male = 1 - state.female
         self.read: set[str] = set()
+        self._ever: dict[str, np.ndarray] = {}
+        self._lab: dict[str, np.ndarray] = {}
 
     def _last(self, name: str) -> np.ndarray:
         self.read.add(name)
@@ -58,7 +60,9 @@ class View:
 
     def ever(self, name: str) -> np.ndarray:
         """Return 1 where the process was recorded before this step."""
-        return (self._first(name) >= 0).astype(np.float32)
+        if name not in self._ever:
+            self._ever[name] = (self._first(name) >= 0).astype(np.float32)
+        return self._ever[name]
 
     def within(self, name: str, days: int) -> np.ndarray:
         """Return 1 where the last event is at most `days` before this step."""
@@ -95,9 +99,11 @@ class View:
 
     def lab(self, name: str) -> np.ndarray:
         """Return the last value, or the typical one where there is none."""
-        self.read.add(name)
-        value = self.state.value[INDEX[name] - FIRST_LAB]
-        return np.where(np.isnan(value), np.float32(TYPICAL[name]), value)
+        if name not in self._lab:
+            self.read.add(name)
+            value = self.state.value[INDEX[name] - FIRST_LAB]
+            self._lab[name] = np.where(np.isnan(value), np.float32(TYPICAL[name]), value)
+        return self._lab[name]
 
     def slope(self, name: str) -> np.ndarray:
         """Return the slope a year of a laboratory value; 0 without two values, or without trends."""
