@@ -13,7 +13,7 @@ from ml.simulator.source import EVENTS_FILE, PERSONS_FILE, write_source
 from ml.simulator.tables import schema
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-PERSONS = 900
+PERSONS = 600
 DATED = {
     "visit_occurrence": "visit_start_date",
     "condition_occurrence": "condition_start_date",
@@ -25,7 +25,7 @@ DATED = {
 }
 
 
-def write(folder: Path, *, persons: int = PERSONS, seed: int = 3, block_persons: int = 450) -> Path:
+def write(folder: Path, *, persons: int = PERSONS, seed: int = 3, block_persons: int = 300) -> Path:
     write_source(folder / "cdm", folder / "world", persons=persons, seed=seed, block_persons=block_persons)
     return folder
 
@@ -33,6 +33,12 @@ def write(folder: Path, *, persons: int = PERSONS, seed: int = 3, block_persons:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("simulated"))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the first block of `folder`, written alone."""
+    return write(tmp_path_factory.mktemp("alone"), persons=300)
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +62,22 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_does_not(folder: Path, tmp_path: Path) -> None:
-    mine = digests(folder)
-    assert mine == digests(write(tmp_path / "again"))
-    other = digests(write(tmp_path / "other", seed=4))
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(alone: Path, tmp_path: Path) -> None:
+    mine = digests(alone)
+    assert mine == digests(write(tmp_path / "again", persons=300))
+    other = digests(write(tmp_path / "other", persons=300, seed=4))
     changed = {name for name in mine if mine[name] != other[name]}
     clinical = {f"cdm/{table}.parquet" for table in (*DATED, "person", "observation_period", "death")}
     assert changed == clinical | {f"world/{name}" for name in ("world.json", PERSONS_FILE, EVENTS_FILE)}
 
 
-def test_a_block_does_not_depend_on_the_other_blocks(folder: Path, tmp_path: Path) -> None:
-    alone = write(tmp_path, persons=450)
+def test_a_block_does_not_depend_on_the_other_blocks(folder: Path, alone: Path) -> None:
     for table in (*DATED, "person", "observation_period", "death"):
         whole = pq.read_table(folder / "cdm" / f"{table}.parquet")
         part = pq.read_table(alone / "cdm" / f"{table}.parquet")
         assert part.num_rows > 0
         assert whole.slice(0, part.num_rows).equals(part), table
-        assert whole["person_id"].to_numpy()[part.num_rows :].min() > 450, table
+        assert whole["person_id"].to_numpy()[part.num_rows :].min() > 300, table
 
 
 def test_tables_have_the_columns_and_types_of_the_model(folder: Path) -> None:
@@ -104,7 +109,7 @@ def test_nothing_is_recorded_outside_the_observation_period_or_after_death(
     wrong = """select count(*) from death join observation_period using (person_id)
         where death_date <> observation_period_end_date"""
     assert count(con, wrong) == 0
-    assert count(con, "select count(*) from death") > 50
+    assert count(con, "select count(*) from death") > 30
 
 
 def test_one_period_a_person_and_nobody_is_a_child(con: duckdb.DuckDBPyConnection) -> None:
@@ -234,7 +239,7 @@ def test_rare_codes_are_rare_and_share_an_ancestor_that_names_them(con: duckdb.D
     for group in range(2000000021, 2000000026):
         persons = [found for above, _, found in per_code if above == group]
         assert len(persons) >= 100
-        assert max(persons) >= 10
+        assert max(persons) >= 4
         assert sum(found <= 1 for found in persons) >= 30
 
 

@@ -49,7 +49,7 @@ def write_notes(coded: Coded, rng: np.random.Generator) -> Notes:
 
 def _opening(kind: int, days: int) -> tuple[str, str]:
     if kind == INPATIENT:
-        return f"Discharged after {days} {'day' if days == 1 else 'days'} in hospital.", "Discharge summary"
+        return f"Hospital stay of {days} {'day' if days == 1 else 'days'}.", "Summary of the stay"
     if kind == EMERGENCY:
         return "Seen in the emergency room.", "Emergency note"
     return "Seen in the clinic.", "Clinic note"

@@ -172,6 +172,7 @@ def _drug(coded: Coded, person: np.ndarray, visit: np.ndarray, numbers: Numbers)
     supply = np.full(len(DRUGS), SUPPLY_DAYS)
     for name in _COURSES:
         supply[INDEX[name] - INDEX[DRUGS[0].name]] = COURSE_DAYS
+    # The supply as handed out: not cut at the end of observation, which nobody knew when it was written down.
     days = supply[records.process - INDEX[DRUGS[0].name]]
     columns = _common("drug_exposure", records, person, visit, numbers) | {
         "drug_concept_id": records.concept,
