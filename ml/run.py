@@ -97,6 +97,7 @@ def evaluate(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     evaluated = evaluate_task(
         arguments["task"],
         predictions,
+        title=arguments["title"],
         oracle=pd.read_parquet(arguments["oracle"]) if arguments["oracle"] else None,
         comparisons=[Comparison(**row) for row in arguments["comparisons"]],
         n_bootstrap=arguments["n_bootstrap"],

@@ -8,9 +8,10 @@ import dagster as dg
 
 from orchestration.arms import arm_asset
 from orchestration.dbt import warehouse_assets
+from orchestration.evaluation import evaluation_asset
 from orchestration.platform import Platform, from_environment
 from orchestration.publish import published_asset
-from orchestration.report import evaluation_asset, report_asset
+from orchestration.report import report_asset
 from orchestration.source import source_assets
 from orchestration.tasks import task_assets
 from orchestration.triggers import study_job, study_schedule, study_sensor

@@ -94,6 +94,7 @@ def _arguments(
     comparisons = [dataclasses.asdict(row) for row in study.comparisons if row.task == task.task]
     return {
         "task": task.task,
+        "title": task.title,
         "predictions": {
             name: str(home.predictions(task.task, name)) for name, arm in arms.items() if not arm.refused
         },

@@ -20,6 +20,12 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     from great_expectations.core.result_format import ResultFormat
+    from great_expectations.expectations.core.expect_column_max_to_be_between import (
+        ExpectColumnMaxToBeBetween,
+    )
+    from great_expectations.expectations.core.expect_column_min_to_be_between import (
+        ExpectColumnMinToBeBetween,
+    )
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # pyright: ignore[reportAttributeAccessIssue]
@@ -28,12 +34,12 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     suite = gx.ExpectationSuite(name="checks")
     for n, row in enumerate(rows):
         suite.add_expectation(
-            gx.expectations.ExpectColumnMaxToBeBetween(
+            ExpectColumnMaxToBeBetween(
                 column=f"found {n}", max_value=row["limit"], meta={"check": row["name"], "task": row["task"]}
             )
         )
         suite.add_expectation(
-            gx.expectations.ExpectColumnMinToBeBetween(
+            ExpectColumnMinToBeBetween(
                 column=f"looked_at {n}", min_value=1, meta={"check": row["name"], "task": row["task"]}
             )
         )
@@ -48,6 +54,7 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for one in outcome.results:
         if one.exception_info and one.exception_info.get("raised_exception"):
             raise RuntimeError("Great Expectations could not judge a check")
+        assert one.expectation_config is not None
         held[one.expectation_config.kwargs["column"]] = bool(one.success)
     return [{**row, "passed": held[f"found {n}"] and held[f"looked_at {n}"]} for n, row in enumerate(rows)]
 

@@ -81,7 +81,7 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
                 "study": platform.study.sha256,
                 "steps": {name: [one.key, one.data_version] for name, one in records.items()},
                 "code": code_key("ml.report.page", "orchestration.report", "orchestration.report_facts"),
-                "libraries": library_versions("jinja2", "matplotlib", "pandas"),
+                "libraries": library_versions("jinja2", "pandas", "scipy"),
             },
             outputs=[home.report, home.evaluation / "tables"],
             compute=compute,
@@ -116,32 +116,35 @@ def _write(platform: Platform, records: dict[str, Record], run_id: str) -> list[
     """Write `evaluation/tables` unsuppressed and `report/` suppressed; return the refused arms."""
     from ml.report.page import build_page, report_tables, summary_lines
 
-    from ml.evaluation.evaluate import TaskEvaluation, combine
-
     home = platform.home
-    evaluated = [
-        TaskEvaluation(**_task_tables(home.evaluation / task), n_redrawn=0)
-        for task in platform.tasks
-        if not records[evaluation_step(task)].refused
-    ]
-    combined = combine(evaluated) if evaluated else None
-    tables = {
-        "metrics": combined.metrics if combined else pd.DataFrame(),
-        "verdicts": combined.verdicts if combined else pd.DataFrame(),
-        "curves": combined.curves if combined else pd.DataFrame(),
-        "costs": _costs(records, run_id),
-        "checks": _checks(records, combined.checks if combined else None),
-    }
+    tables = {**_evaluated(platform, records), "costs": _costs(records, run_id)}
+    tables["checks"] = _checks(records, tables["checks"])
+    facts = collect_facts(platform, records)
     with whole_folder(home.evaluation / "tables") as folder:
         for name, table in tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
-    facts = collect_facts(platform, records)
     with whole_folder(home.report) as folder:
         (folder / "index.html").write_text(build_page(facts, tables), encoding="utf-8")
         for name, table in report_tables(facts, tables).items():
             table.to_csv(folder / f"{name}.csv", index=False)
-        (folder / "summary.txt").write_text("\n".join(summary_lines(facts, tables)) + "\n", encoding="utf-8")
+        summary = "\n".join(summary_lines(facts, tables))
+        (folder / "summary.txt").write_text(summary + "\n", encoding="utf-8")
     return [f"{refusal.task}/{refusal.arm}" for refusal in facts.refusals]
+
+
+def _evaluated(platform: Platform, records: dict[str, Record]) -> dict[str, pd.DataFrame]:
+    """Join the tables of every task that was evaluated; none leaves only an empty check table."""
+    from ml.evaluation.evaluate import TaskEvaluation, combine
+
+    evaluated = [
+        TaskEvaluation(**_task_tables(platform.home.evaluation / task), n_redrawn=0)
+        for task in platform.tasks
+        if not records[evaluation_step(task)].refused
+    ]
+    if not evaluated:
+        return {"checks": pd.DataFrame(columns=pd.Index(CHECK_COLUMNS))}
+    joined = combine(evaluated)
+    return {name: getattr(joined, name) for name in ("metrics", "verdicts", "curves", "checks")}
 
 
 def _task_tables(folder: Path) -> dict[str, Any]:
@@ -151,17 +154,17 @@ def _task_tables(folder: Path) -> dict[str, Any]:
 def _costs(records: dict[str, Record], run_id: str) -> pd.DataFrame:
     """One row a step; `reused` says that an earlier run computed it."""
     rows = [{**record.cost, "reused": record.run_id != run_id} for record in records.values()]
-    return pd.DataFrame(rows)[list(COST_COLUMNS)]
+    return pd.DataFrame(rows, columns=pd.Index(COST_COLUMNS))
 
 
-def _checks(records: dict[str, Record], evaluated: pd.DataFrame | None) -> pd.DataFrame:
+def _checks(records: dict[str, Record], evaluated: pd.DataFrame) -> pd.DataFrame:
     """Every check of the study in one table: dbt's tests as one row, then ours as they were judged."""
-    rows: list[dict[str, Any]] = [_dbt_row(records["warehouse"].checks)]
+    rows: list[dict[Any, Any]] = [_dbt_row(records["warehouse"].checks)]
     for name, record in records.items():
         if name != "warehouse":
             rows += [{column: row[column] for column in CHECK_COLUMNS} for row in record.checks]
-    ours = pd.DataFrame(rows, columns=list(CHECK_COLUMNS))
-    return ours if evaluated is None else pd.concat([ours, evaluated[list(CHECK_COLUMNS)]], ignore_index=True)
+    rows += [dict(zip(CHECK_COLUMNS, row, strict=True)) for row in evaluated[list(CHECK_COLUMNS)].to_numpy()]
+    return pd.DataFrame(rows, columns=pd.Index(CHECK_COLUMNS))
 
 
 def _dbt_row(tests: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -43,7 +43,10 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         registered_at=registered["registered_at"],
         n_readings=readings(platform),
         home_created_at=read_json(home.identity)["made_at"],
-        tasks=tuple(_task(platform, task) for task in platform.tasks.values()),
+        tasks=tuple(
+            _task(platform, task, published["examples_by_task"].get(task.task, 0))
+            for task in platform.tasks.values()
+        ),
         arms=tuple(_arm(arm) for arm in study.arms),
         refusals=_refusals(platform, records),
         git_commit=_git_commit(),
@@ -60,7 +63,7 @@ def _source_name(platform: Platform) -> str:
     return f"`{platform.source.name}`"
 
 
-def _task(platform: Platform, task: Task) -> TaskFacts:
+def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
     home = platform.home
     examples = home.examples(task.task)
     with duckdb.connect() as connection:
@@ -76,8 +79,6 @@ def _task(platform: Platform, task: Task) -> TaskFacts:
         total = connection.execute(
             "select count(*) from read_parquet(?)", [str(examples / "example.parquet")]
         ).fetchall()[0][0]
-    limit = platform.study.max_examples_per_task
-    drawn = f"{total} examples were drawn by person, never by label." if limit else ""
     oracle = (
         "The oracle is the true risk given the record up to the index: the best that any model could do."
         if has_oracle(platform, task)
@@ -93,7 +94,7 @@ def _task(platform: Platform, task: Task) -> TaskFacts:
         splits=tuple(SplitSize(split, n, cases) for split, (n, cases) in _ordered(split_counts(examples))),
         null_labels=dict(nulls),
         oracle=oracle,
-        note=drawn,
+        n_examples=total if total < in_cohort else None,
     )
 
 
