@@ -31,8 +31,10 @@ def read_fields(cls: type[T], given: Mapping[str, Any], *, where: str) -> T:
     """Build the frozen dataclass `cls` from a mapping of plain values.
 
     Raises:
-        InputError: an unknown key, a missing one without default, or a value of another type.
+        InputError: no mapping, an unknown key, a missing one without default, or a value of another type.
     """
+    if not isinstance(given, Mapping):
+        raise wrong(f"Wrong value {given!r} for {where}: a table of keys and values is needed")
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # pyright: ignore[reportArgumentType]
     for key in given:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import tomllib
 from collections.abc import Collection, Iterable
@@ -97,6 +98,8 @@ def read_study(
         given = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"`{path.name}` is not TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"`{path.name}` is not TOML: it is not UTF-8") from error
     study = _parse(given, path.name)
     _require_names(study, tasks=tasks, models=models, regimes=regimes)
     _require_values(study)
@@ -107,18 +110,28 @@ def _parse(given: dict[str, Any], where: str) -> Study:
     tables = {
         "arms": tuple(
             read_fields(Arm, row, where=f"[[arm]] number {n} of {where}")
-            for n, row in enumerate(given.pop("arm", []), start=1)
+            for n, row in enumerate(_tables(given, "arm", where), start=1)
         ),
         "comparisons": tuple(
             read_fields(Comparison, row, where=f"[[comparison]] number {n} of {where}")
-            for n, row in enumerate(given.pop("comparison", []), start=1)
+            for n, row in enumerate(_tables(given, "comparison", where), start=1)
         ),
     }
-    source = dict(given.pop("source", {}))
-    if "simulate" in source:
-        source["simulate"] = read_fields(Simulate, source["simulate"], where=f"[source] simulate of {where}")
+    source = given.pop("source", {})
+    if isinstance(source, dict) and "simulate" in source:
+        simulate = read_fields(Simulate, source["simulate"], where=f"[source] simulate of {where}")
+        source = {**source, "simulate": simulate}
     tables["source"] = read_fields(Source, source, where=f"[source] of {where}")  # pyright: ignore[reportArgumentType]
     return read_fields(Study, {**given, **tables}, where=where)
+
+
+def _tables(given: dict[str, Any], key: str, where: str) -> list[dict[str, Any]]:
+    tables = given.pop(key, [])
+    if not isinstance(tables, list):
+        raise wrong(
+            f"Wrong value for `{key}` in {where}: a list of tables is needed", hint=f"write [[{key}]]"
+        )
+    return tables
 
 
 def _require_names(
@@ -167,8 +180,12 @@ def _require_values(study: Study) -> None:
             "100 or more")  # fmt: skip
     limit = study.max_examples_per_task
     require(limit is None or limit > 0, "max_examples_per_task", limit, "1 or more, or absent for all")
+    for arm in study.arms:
+        shown = arm.max_tokens is not None and arm.max_tokens >= 1
+        require(shown or (arm.max_tokens is None and arm.input != "text"), "max_tokens", arm.max_tokens,
+                f"1 or more where the input is text (arm `{arm.name}`)")  # fmt: skip
     for row in study.comparisons:
-        require(row.margin > 0, "margin", row.margin, "above 0")
+        require(0 < row.margin < math.inf, "margin", row.margin, "above 0, and finite")
         require(row.challenger != row.reference, "challenger", row.challenger, "another arm than `reference`")
         require(bool(row.reason.strip()), "reason", row.reason, "why this margin, in words")
     if study.source.path and study.source.simulate:
@@ -180,7 +197,6 @@ def _require_values(study: Study) -> None:
 
 def _is_date(text: str) -> bool:
     try:
-        date.fromisoformat(text)
+        return date.fromisoformat(text).isoformat() == text  # it also takes 20200101 and 2020-W01-1
     except ValueError:
         return False
-    return True

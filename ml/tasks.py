@@ -102,7 +102,11 @@ def _require_criteria(task: Task, concept_sets: set[str]) -> None:
 
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, strict=True))
+        rows = list(csv.DictReader(file, strict=True))
+    for n, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise InputError(f"Row {n} of {path.name} has another number of cells than its header")
+    return rows
 
 
 def _read(cls: Any, row: Mapping[str, str], where: str, **more: object) -> Any:
