@@ -4,25 +4,27 @@ with event_availability as (
 
 ),
 
--- what is known of the event on its available_date, and no key of its table: the id reads nothing else
-content as (
+-- what is known of the event on its available_date, and no key of any table: the id reads nothing else;
+-- the domain names both the table and the kind, null reads as nothing
+known as (
 
     select
         *,
-        md5_number_lower(
-            source_table
-            || '|' || kind
-            || '|' || person_id
-            || '|' || concept_id
-            || '|' || source_concept_id
-            || '|' || event_date
-            || '|' || available_date
-            || '|' || coalesce(cast(type_concept_id as varchar), '')
-            || '|' || coalesce(cast(value_as_number as varchar), '')
-            || '|' || coalesce(cast(value_as_concept_id as varchar), '')
-            || '|' || coalesce(cast(unit_concept_id as varchar), '')
-        ) as content_hash
+        concat(
+            domain, '|', person_id, '|', concept_id, '|', source_concept_id, '|',
+            event_date, '|', available_date, '|', type_concept_id, '|',
+            value_as_number, '|', value_as_concept_id, '|', unit_concept_id
+        ) as known_text
     from event_availability
+
+),
+
+hashed as (
+
+    select
+        * exclude (known_text),
+        cast('0x' || substr(sha256(known_text), 1, 16) as ubigint) as known_hash
+    from known
 
 ),
 
@@ -33,13 +35,13 @@ numbered as (
         *,
         row_number() over (
             partition by person_id
-            order by available_date, content_hash, visit_occurrence_id nulls last
+            order by available_date, known_hash, visit_occurrence_id nulls last
         ) as event_no,
         rank() over (
             partition by person_id
-            order by available_date, content_hash
+            order by available_date, known_hash
         ) as first_event_no
-    from content
+    from hashed
 
 ),
 
@@ -48,7 +50,7 @@ identified as (
 
     select
         cast(
-            cast(content_hash as hugeint) - 9223372036854775808 + event_no - first_event_no as bigint
+            cast(known_hash as hugeint) - 9223372036854775808 + event_no - first_event_no as bigint
         ) as event_id,
         event_no,
         person_id,
@@ -68,4 +70,3 @@ identified as (
 )
 
 select * from identified
-order by person_id, event_no

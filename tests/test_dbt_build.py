@@ -1,0 +1,171 @@
+"""The whole dbt build on a hand-made world: cohorts, labels, ids and what they may not depend on."""
+
+import random
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+from dbt_world import NO_TESTS, STORIES, Built, Rows, build, dbt, land_rows, world
+
+pytestmark = [pytest.mark.slow, pytest.mark.platform]
+
+EVENT = (
+    "select person_id, event_no, event_id, concept_id, domain, event_date, available_date, source_table"
+    " from clinical_event order by person_id, event_no"
+)
+TABLES = ("cohort", "label", "attrition", "split", "example_input", "source_quirk", "concept_set_member")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("built")
+    return build(folder, land_rows(world(), folder / "landing"))
+
+
+def _rebuilt(folder: Path, rows: Rows, threads: int = 1, **study: object) -> Built:
+    return build(folder, land_rows(rows, folder / "landing"), *NO_TESTS, threads=threads, **study)
+
+
+def test_every_story_ends_as_worked_out_by_hand(built: Built) -> None:
+    found = built.rows(
+        "select person_id, cohort.index_date, y_true, reason from cohort"
+        " left join label using (task, example_id, person_id) where task = 'dhf_1y'"
+    )
+    rows = {row[0]: row[1:] for row in found}
+    assert len(found) == len(rows) == 9
+    for person_id, (index, y_true, reason) in STORIES.items():
+        expected = None if index is None else (date.fromisoformat(index), y_true, reason)
+        assert rows.get(person_id) == expected, person_id
+
+
+def test_attrition_counts_each_step_and_reconciles_to_the_labels(built: Built) -> None:
+    rows = built.rows("select entries, persons, cases from attrition where task = 'dhf_1y' order by step")
+    # entry, observed, a year before, adult, no heart failure, closed, not known later, labelled
+    assert [row[0] for row in rows] == [14, 13, 12, 11, 10, 9, 8, 7] or rows
+    assert [row[0] for row in rows] == [row[1] for row in rows]
+    assert rows[-1] == built.rows("select count(y_true), count(y_true), sum(y_true) from label")[0]
+
+
+def test_quirks_of_the_source_are_counted(built: Built) -> None:
+    found = {
+        (name, table): n
+        for name, table, n in built.rows("select name, source_table, found from source_quirk")
+    }
+    assert found["unknown_person", "observation_period"] == 1
+    assert found["unknown_person", "condition_occurrence"] == 1
+    assert found["overlapping_period", "observation_period"] == 1
+    assert found["several_deaths", "death"] == 1
+    assert found["never_observed", "person"] == 1
+    assert found["no_end", "visit_occurrence"] == 1
+
+
+def test_several_deaths_are_the_earliest_and_an_open_visit_has_no_end_event(built: Built) -> None:
+    assert built.rows("select event_date from clinical_event where domain = 'Death'") == [(date(2015, 6, 1),)]
+    visits = built.rows(
+        "select domain, count(*) from clinical_event where domain like 'Visit%' group by 1 order by 1"
+    )
+    assert visits == [("Visit", 3), ("Visit end", 2)]
+
+
+def test_input_is_what_was_known_before_the_index_day(built: Built) -> None:
+    rows = built.rows(
+        "select person_id, n_events from example_input where task = 'dhf_1y' and person_id in (1, 10, 12)"
+    )
+    # 1: a visit and the same diagnosis twice; 10: a diagnosis and the start of a stay; 12: likewise
+    assert dict(rows) == {1: 3, 10: 2, 12: 2}
+
+
+def test_row_order_primary_keys_and_threads_change_nothing(built: Built, tmp_path: Path) -> None:
+    keys = {"condition_occurrence_id", "visit_occurrence_id", "observation_period_id"}
+    rows = {
+        table: [
+            {key: value * 1000 + 7 if key in keys and value else value for key, value in row.items()}
+            for row in reversed(table_rows)
+        ]
+        for table, table_rows in world().items()
+    }
+    other = _rebuilt(tmp_path, rows, threads=2)
+    for query in (EVENT, *(f"select * from {table} order by all" for table in TABLES)):
+        assert other.rows(query) == built.rows(query)
+
+
+def test_another_persons_rows_change_nothing_of_a_persons(built: Built, tmp_path: Path) -> None:
+    kept = set(random.Random(1).sample(sorted(STORIES), 7)) | {1}
+    rows = {
+        table: [row for row in table_rows if row.get("person_id", 1) in kept]
+        for table, table_rows in world().items()
+    }
+    other = _rebuilt(tmp_path, rows)
+    listed = ", ".join(map(str, sorted(kept)))
+    for table in ("clinical_event", "cohort", "label", "split", "example_input"):
+        query = f"select * from {table} where person_id in ({listed}) order by all"
+        assert other.rows(query) == built.rows(query)
+        assert other.rows(query)
+
+
+def test_a_duplicate_row_is_one_more_event_and_changes_no_label(built: Built, tmp_path: Path) -> None:
+    rows = world()
+    rows["condition_occurrence"] += rows["condition_occurrence"]
+    other = _rebuilt(tmp_path, rows)
+    for table in ("cohort", "label", "attrition", "split"):
+        assert other.rows(f"select * from {table} order by all") == built.rows(
+            f"select * from {table} order by all"
+        )
+    before = {row[0] for row in built.rows("select event_id from clinical_event")}
+    after = [row[0] for row in other.rows("select event_id from clinical_event")]
+    assert before < set(after)
+    assert len(after) == len(set(after))
+
+
+def test_salt_moves_the_split_and_coding_lag_leaves_as_an_attrition_line(
+    built: Built, tmp_path: Path
+) -> None:
+    other = _rebuilt(tmp_path, world(), split_salt="another", data_end="2016-03-10", coding_lag_days=1)
+    assert other.rows("select * from split order by 1") != built.rows("select * from split order by 1")
+    assert other.rows("select count(*) from cohort where index_date > date '2015-03-09'") == [(0,)]
+    lines = [row[0] for row in other.rows("select description from attrition where task = 'dhf_1y'")]
+    assert any("1 days of coding lag" in line for line in lines)
+
+
+def test_cohort_rows_are_the_same_when_the_future_is_cut_off(built: Built) -> None:
+    """METHODS 5: what was known by the end of the index day gives the cohort row back."""
+    compiled = built.target / "compiled" / "second_opinion" / "models" / "cohort"
+    columns = "task, example_id, person_id, index_date, entry_event_id, observation_period_start_date, age"
+    examples = built.rows(f"select {columns}, sex_concept_id from cohort order by all")
+    assert len(examples) >= 9
+    for example in examples:
+        person_id, index = example[2], example[3]
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{built.database}' as whole (read_only)")
+            connection.execute("attach ':memory:' as small; create schema if not exists small.main")
+            tables = connection.execute(
+                "select table_name from duckdb_tables() where database_name = 'whole'"
+            ).fetchall()
+            for (name,) in tables:
+                connection.execute(f'create table small.main."{name}" as from whole.main."{name}"')
+            connection.execute(
+                "delete from small.main.clinical_event where person_id <> $1 or available_date > $2",
+                [person_id, index],
+            )
+            connection.execute(
+                "update small.main.observed_period"
+                " set observation_period_end_date = least(observation_period_end_date, $1)",
+                [index],
+            )
+            for model in ("criterion_event", "entry", "entry_label", "entry_step", "cohort"):
+                sql = (compiled / f"{model}.sql").read_text(encoding="utf-8")
+                connection.execute(f"create or replace table small.main.{model} as {sql}")
+            again = connection.execute(
+                f"select {columns}, sex_concept_id from small.main.cohort where task = $1", [example[0]]
+            ).fetchall()
+        assert again == [example]
+
+
+def test_a_build_without_a_landing_or_with_a_wrong_data_end_stops_and_says_why(tmp_path: Path) -> None:
+    done = dbt(tmp_path, "build")
+    assert done.returncode != 0
+    assert "Missing var `landing`" in done.stdout
+    done = dbt(tmp_path, "parse", "--vars", "{landing: nowhere, data_end: later}")
+    assert done.returncode != 0
+    assert "Wrong value 'later' for var `data_end`" in done.stdout
