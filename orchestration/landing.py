@@ -14,7 +14,8 @@ from ml.strict import InputError
 
 SUFFIXES = {".parquet", ".csv", ".tsv", ".txt"}
 DATABASE_SUFFIXES = {".duckdb", ".db"}
-LONGEST_EXACT_DOUBLE = 2**53  # beyond it a DOUBLE no longer tells neighbouring ids apart
+# From here on a number of that type no longer tells neighbouring ids apart.
+FIRST_INEXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ def source_files(source: Path) -> list[Path]:
         return [source]
     if source.is_dir():
         files = [file for file in sorted(source.iterdir()) if file.suffix.lower() in SUFFIXES]
-        return [file for file in files if file.is_file() and file.stem.lower() in cdm_tables()]
+        named = [file for file in files if file.is_file() and file.stem.lower() in cdm_tables()]
+        if not named:
+            raise _nothing_recognised(source)
+        return named
     raise InputError(
         f"No OMOP source at `{source.name}`: a directory of Parquet or CSV files or a DuckDB file is needed"
         "\n\nhint: set SECOND_OPINION_SOURCE to its path"
@@ -59,8 +63,8 @@ def source_fingerprint(source: Path) -> str:
 
 
 def content_key(source: Path) -> str:
-    """Hash the names and bytes of a source's files."""
-    return sha256_json([(file.name.lower(), sha256_file(file)) for file in source_files(source)])
+    """Hash the names, in any letter case, and the bytes of a source's files."""
+    return sha256_json(sorted((file.name.lower(), sha256_file(file)) for file in source_files(source)))
 
 
 def land(source: Path, target: Path) -> Landed:
@@ -112,10 +116,7 @@ def _find_tables(connection: duckdb.DuckDBPyConnection, source: Path) -> dict[st
             raise InputError(f"Table `{table.table}` stands twice in the source, in two spellings or formats")
         found[table.table] = table
     if not found:
-        raise InputError(
-            f"Nothing recognised in `{source.name}`: no file or table has the name of a CDM table"
-            f". Allowed: {', '.join(cdm_tables())}"
-        )
+        raise _nothing_recognised(source)
     return found
 
 
@@ -139,20 +140,24 @@ def _file_table(connection: duckdb.DuckDBPyConnection, file: Path) -> Found:
     if file.suffix.lower() == ".parquet":
         relation = f"read_parquet('{_quoted(file)}')"
     else:
-        relation = _csv_relation(file)
+        relation = _csv_relation(connection, file)
     try:
         return Found(file.stem.lower(), relation, _columns(connection, relation))
     except duckdb.Error as error:
         raise InputError(f"`{file.name}` cannot be read as {file.suffix.lower()[1:]}") from error
 
 
-def _csv_relation(file: Path) -> str:
+def _csv_relation(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
     """Return how to read a CSV with the names of its own header, all columns as text, nothing skipped.
 
     DuckDB's sniffer may take the first data row for a header; so the header is read raw and compared.
     """
-    with file.open(encoding="utf-8-sig", newline="") as opened:
-        first = opened.readline()
+    with file.open("rb") as opened:
+        line = opened.readline()
+    try:
+        first = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"The first line of `{file.name}` is not UTF-8") from None
     delimiter = max(",\t|;", key=first.count)
     names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter), [])]
     known = {column.name for column in cdm_tables()[file.stem.lower()]}
@@ -161,12 +166,23 @@ def _csv_relation(file: Path) -> str:
             f"The first line of `{file.name}` is not a header: it names no column of table"
             f" `{file.stem.lower()}`\n\nhint: write the column names of the CDM as its first line"
         )
-    listed = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}'" for name in names)
-    return (
-        f"read_csv('{_quoted(file)}', delim = '{delimiter}', quote = '\"', escape = '\"', header = false,"
-        f" skip = 1, names = [{listed}], all_varchar = true, nullstr = '', auto_detect = false,"
+    listed = ", ".join(f"'{name.replace(chr(39), chr(39) * 2)}': 'VARCHAR'" for name in names)
+    quoted, unquoted = (
+        f"read_csv('{_quoted(file)}', delim = '{delimiter}', quote = '{quote}', escape = '{quote}',"
+        f" header = false, skip = 1, columns = {{{listed}}}, nullstr = '', auto_detect = false,"
         " strict_mode = true, max_line_size = 100000000)"
+        for quote in ('"', "")
     )
+    # Athena splits by tabs and never quotes: there a quote is a character of a name.
+    return unquoted if delimiter == "\t" and not _is_readable(connection, quoted) else quoted
+
+
+def _is_readable(connection: duckdb.DuckDBPyConnection, relation: str) -> bool:
+    try:
+        connection.execute(f"select count(columns(*)) from {relation}").fetchall()
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
@@ -195,11 +211,11 @@ def _value_faults(
     )
     try:
         bad = connection.execute(f"select {counts} from {table.relation}").fetchall()[0]
-    except duckdb.Error as error:
+    except duckdb.Error:
         raise InputError(
             f"Table `{table.table}` cannot be read whole: rows and header do not fit, or it is not UTF-8"
             "\n\nhint: count the columns of the header and of the rows; quote texts that hold the delimiter"
-        ) from error
+        ) from None  # DuckDB's own words show the row, and so a person
     return [
         f"{n} values of `{table.table}.{column.name}` are not {column.type}"
         for (column, _), n in zip(present, bad, strict=True)
@@ -224,11 +240,12 @@ def _cast(table: Found, given: str, column: Column) -> str:
     if column.type == "VARCHAR":
         return f"cast({value} as varchar)"
     if column.type == "BIGINT" and (type_given in ("DOUBLE", "FLOAT") or type_given.startswith("DECIMAL")):
-        exact = f"{value} = floor({value}) and abs({value}) <= {LONGEST_EXACT_DOUBLE}"
-        return f"case when {exact} then try_cast({value} as bigint) end"
+        limit = f" and abs({value}) < {FIRST_INEXACT[type_given]}" if type_given in FIRST_INEXACT else ""
+        return f"case when {value} = floor({value}){limit} then try_cast({value} as bigint) end"
     if column.type == "BIGINT" and type_given == "VARCHAR":
-        # '1.0' is how a spreadsheet writes a whole number; a longer fraction is not an id.
-        return f"try_cast(regexp_replace({value}, '[.]0+$', '') as bigint)"
+        # '1.0' is how a spreadsheet writes a whole number; DuckDB would round '1.5' to 2.
+        whole = f"regexp_extract({value}, '^([+-]?[0-9]+)([.]0+)?$', 1)"
+        return f"try_cast({whole} as bigint)"
     if column.type == "DATE" and type_given == "VARCHAR":
         dashed = f"regexp_replace({value}, '^([0-9]{{4}})([0-9]{{2}})([0-9]{{2}})$', '\\1-\\2-\\3')"
         return f"cast(try_cast({dashed} as timestamp) as date)"
@@ -257,6 +274,13 @@ def _unknown(source: Path) -> list[str]:
         return []
     files = (file for file in sorted(source.iterdir()) if file.suffix.lower() in SUFFIXES)
     return [file.name for file in files if file.stem.lower() not in cdm_tables()]
+
+
+def _nothing_recognised(source: Path) -> InputError:
+    return InputError(
+        f"Nothing recognised in `{source.name}`: no file or table has the name of a CDM table"
+        f". Allowed: {', '.join(cdm_tables())}"
+    )
 
 
 def _refused(source: Path, faults: list[str]) -> InputError:

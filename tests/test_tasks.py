@@ -1,4 +1,4 @@
-"""The catalogue of tasks is read strictly: a wrong cell is refused with its column, task and what is allowed."""
+"""The catalogue of tasks is read strictly: a wrong cell is refused by column and task."""
 
 import csv
 import shutil
