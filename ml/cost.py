@@ -6,15 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-PEAK_UNIT = 1024  # ru_maxrss counts KiB on Linux (getrusage(2))
+PEAK_UNIT = 1024  # ru_maxrss and VmHWM count KiB on Linux (getrusage(2), proc(5))
+CLEAR_REFS = Path("/proc/self/clear_refs")
+STATUS = Path("/proc/self/status")
 
 
 @dataclass
 class Cost:
     """One cost row, without the names of task, arm and step.
 
-    `peak_bytes` is the largest resident size that the working process had by the end of the step.
+    `peak_bytes` is the largest resident size that the working process had during the step.
     """
 
     wall_s: float = 0.0
@@ -32,15 +35,34 @@ class Cost:
 
 @contextmanager
 def measured() -> Iterator[Cost]:
-    """Measure the body in this process: monotonic wall clock, its own and its ended children's CPU time."""
+    """Measure the body: monotonic wall clock, CPU time of this process and of its ended children.
+
+    A body that ran a child sets `peak_bytes` from it; otherwise it is this process's own.
+    """
     cost = Cost()
+    _forget_peak()
     wall, cpu = time.monotonic(), _cpu_seconds()
     yield cost
     cost.wall_s += time.monotonic() - wall
     cost.cpu_s += _cpu_seconds() - cpu
-    cost.peak_bytes = max(cost.peak_bytes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT)
+    if not cost.peak_bytes:
+        cost.peak_bytes = _peak_bytes()
 
 
 def _cpu_seconds() -> float:
     uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(use.ru_utime + use.ru_stime for use in uses)
+
+
+def _forget_peak() -> None:
+    """Start the kernel's high-water mark anew (proc(5): 5 to clear_refs); elsewhere it spans the process."""
+    if CLEAR_REFS.exists():
+        CLEAR_REFS.write_text("5", encoding="ascii")
+
+
+def _peak_bytes() -> int:
+    if STATUS.exists():
+        for line in STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * PEAK_UNIT
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT

@@ -1,55 +1,10 @@
-"""The code location: one study's whole graph. `dagster asset materialize -m orchestration.definitions`."""
+"""The code location of this environment: `dagster asset materialize -m orchestration.definitions`."""
 
 import os
-import sys
-import warnings
 
-import dagster as dg
+from orchestration.graph import build_definitions
+from orchestration.platform import platform_of
 
-from orchestration.arms import arm_asset
-from orchestration.dbt import warehouse_assets
-from orchestration.evaluation import evaluation_asset
-from orchestration.platform import Platform, from_environment
-from orchestration.publish import published_asset
-from orchestration.report import report_asset
-from orchestration.source import source_assets
-from orchestration.tasks import task_assets
-from orchestration.triggers import study_job, study_schedule, study_sensor
-
-# A library warns of its own future at import (dagster 1.13: none may reach a user's console).
-EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
-
-
-def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg.Definitions:
-    """Return the graph of a study: source, warehouse, each task's assets and arms, evaluation, report."""
-    tasks = platform.tasks.values()
-    assets = [
-        source_assets(platform),
-        warehouse_assets(platform),
-        published_asset(platform),
-        *(asset for task in tasks for asset in task_assets(platform, task)),
-        *(arm_asset(platform, task, arm) for task in tasks for arm in platform.study.arms),
-        *(evaluation_asset(platform, task) for task in tasks),
-        report_asset(platform),
-    ]
-    job = study_job()
-    return dg.Definitions(
-        assets=assets,
-        jobs=[job],
-        schedules=[study_schedule(platform, job)],
-        sensors=[study_sensor(platform, job)],
-        executor=EXECUTORS[executor],
-    )
-
-
-def _of_environment() -> dg.Definitions:
-    # dbt and Dagster look for each other's command on PATH; make it work without activation.
-    os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ.get('PATH', '')}"  # noqa: PTH120
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.PreviewWarning)
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        executor = os.environ.get("SECOND_OPINION_EXECUTOR", "in_process")
-        return build_definitions(from_environment(), executor=executor)
-
-
-defs = _of_environment()
+defs = build_definitions(
+    platform_of(os.environ), executor=os.environ.get("SECOND_OPINION_EXECUTOR", "in_process")
+)

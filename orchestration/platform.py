@@ -1,6 +1,5 @@
 """The platform as this environment sets it: one study, its tasks, its home and its source."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,11 +87,6 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
         models_folder=_existing(environment, "SECOND_OPINION_MODELS"),
         download=environment.get("SECOND_OPINION_DOWNLOAD") == "1",
     )
-
-
-def from_environment() -> Platform:
-    """Return the platform of this process's environment."""
-    return platform_of(os.environ)
 
 
 def now() -> str:

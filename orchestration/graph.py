@@ -1,0 +1,37 @@
+"""The graph of a study: every asset, check, job and trigger, made from its rows."""
+
+import dagster as dg
+
+from orchestration.arms import arm_asset
+from orchestration.dbt import warehouse_assets
+from orchestration.evaluation import evaluation_asset
+from orchestration.platform import Platform
+from orchestration.publish import published_asset
+from orchestration.report import report_asset
+from orchestration.source import source_assets
+from orchestration.tasks import task_assets
+from orchestration.triggers import study_job, study_schedule, study_sensor
+
+EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+
+
+def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg.Definitions:
+    """Return the graph of a study: source, warehouse, each task's assets and arms, evaluation, report."""
+    tasks = platform.tasks.values()
+    assets = [
+        source_assets(platform),
+        warehouse_assets(platform),
+        published_asset(platform),
+        *(asset for task in tasks for asset in task_assets(platform, task)),
+        *(arm_asset(platform, task, arm) for task in tasks for arm in platform.study.arms),
+        *(evaluation_asset(platform, task) for task in tasks),
+        report_asset(platform),
+    ]
+    job = study_job()
+    return dg.Definitions(
+        assets=assets,
+        jobs=[job],
+        schedules=[study_schedule(platform, job)],
+        sensors=[study_sensor(platform, job)],
+        executor=EXECUTORS[executor],
+    )
