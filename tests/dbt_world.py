@@ -1,6 +1,7 @@
 """Small OMOP sources and dbt builds over them, for the tests of `dbt_project`."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -22,10 +23,10 @@ Rows = Mapping[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Built:
-    """A finished dbt build: its database and its target folder."""
+    """A finished dbt build: its database and the SQL of its models."""
 
     database: Path
-    target: Path
+    compiled: Path
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the built warehouse."""
@@ -61,7 +62,7 @@ def land_folder(source: Path, landing: Path) -> Path:
 
 
 def dbt(folder: Path, *arguments: str, threads: int = 1) -> subprocess.CompletedProcess[str]:
-    """Run dbt on the project with its database, target and logs in `folder`."""
+    """Run dbt on the project with its database, target and logs in `folder`; the result is not checked."""
     environment = {
         **os.environ,
         "SECOND_OPINION_WAREHOUSE": str(folder / "small.duckdb"),
@@ -76,12 +77,20 @@ def dbt(folder: Path, *arguments: str, threads: int = 1) -> subprocess.Completed
 
 
 def build(folder: Path, landing: Path, *arguments: str, threads: int = 1, **study: object) -> Built:
-    """Build every model over a landed source; what dbt printed is the message when it fails."""
-    folder.mkdir(parents=True, exist_ok=True)
-    given = ", ".join(f"{key}: '{value}'" for key, value in {"landing": landing, **study}.items())
-    done = dbt(folder, "build", "--vars", f"{{{given}}}", *arguments, threads=threads)
+    """Build every model over a landed source; what dbt printed is the message when it fails.
+
+    All builds of a test session run beside `folder` under the same paths, so that dbt parses once.
+    """
+    work = folder.parent / "dbt"
+    work.mkdir(exist_ok=True)
+    (work / "landing").unlink(missing_ok=True)
+    (work / "landing").symlink_to(landing, target_is_directory=True)
+    (work / "small.duckdb").unlink(missing_ok=True)
+    given = ", ".join(f"{key}: '{value}'" for key, value in {"landing": work / "landing", **study}.items())
+    done = dbt(work, "build", "--vars", f"{{{given}}}", *arguments, threads=threads)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    return Built(folder / "small.duckdb", folder / "target")
+    shutil.copytree(work / "target" / "compiled", folder / "compiled")
+    return Built((work / "small.duckdb").rename(folder / "small.duckdb"), folder / "compiled")
 
 
 def person(person_id: int, year: int = 1950, sex: int = 8507) -> dict[str, Any]:

@@ -1,71 +1,82 @@
 """The dbt build on sources that nobody here wrote, against a second computation from the raw files."""
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from dbt_world import ROOT, Built, build, land_folder
+from dbt_world import Built, build, land_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.platform]
 
-DATA = ROOT.parent / "shared" / "data"
 DRUGS, BLEED, STAYS = {1118084, 1124300}, {192671}, {9201, 9203, 262}
 
 
-def _built(name: str, folder: Path) -> Built:
-    if not (DATA / name).is_dir():
-        pytest.skip(f"no shared data set `{name}` beside this checkout")
-    return build(folder, land_folder(DATA / name, folder / "landing"))
+@pytest.fixture(scope="module")
+def gibleed(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("gibleed")
+    return build(folder, land_folder(shared_data / "gibleed", folder / "landing"))
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The source as it stands: ids are doubles there."""
+
+    folder: Path
+
+    def rows(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
+        """Return rows of the given columns, numbers as int, missing ones as None."""
+        frame = pd.read_parquet(self.folder / f"{table}.parquet", columns=list(columns))
+        return [
+            tuple(None if pd.isna(v) else v if isinstance(v, date) else int(v) for v in row)
+            for row in frame.itertuples(index=False)
+        ]
+
+    def count(self, table: str) -> int:
+        """Return the number of rows of a table."""
+        return len(self.rows(table, "person_id"))
 
 
 @pytest.fixture(scope="module")
-def gibleed(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return _built("gibleed", tmp_path_factory.mktemp("gibleed"))
+def raw(shared_data: Path) -> Raw:
+    return Raw(shared_data / "gibleed")
 
 
-def _raw(table: str, *columns: str) -> list[tuple[Any, ...]]:
-    frame = pd.read_parquet(DATA / "gibleed" / f"{table}.parquet", columns=list(columns))
-    return [
-        tuple(None if pd.isna(v) else v if isinstance(v, date) else int(v) for v in row)
-        for row in frame.itertuples(index=False)
-    ]
-
-
-def _with_descendants(concepts: set[int]) -> set[int]:
-    pairs = _raw("concept_ancestor", "ancestor_concept_id", "descendant_concept_id")
+def _with_descendants(raw: Raw, concepts: set[int]) -> set[int]:
+    pairs = raw.rows("concept_ancestor", "ancestor_concept_id", "descendant_concept_id")
     return concepts | {below for above, below in pairs if above in concepts}
 
 
-def _expected() -> dict[int, tuple[date, int | None]]:
+def _expected(raw: Raw) -> dict[int, tuple[date, int | None]]:
     """gi_bleed_1y from METHODS in plain Python: person to (index date, y_true)."""
-    drugs, bleed = _with_descendants(DRUGS), _with_descendants(BLEED)
-    persons = {row[0] for row in _raw("person", "person_id")}
+    drugs, bleed = _with_descendants(raw, DRUGS), _with_descendants(raw, BLEED)
+    persons = {row[0] for row in raw.rows("person", "person_id")}
     stay_end = {
         (visit, person): end
-        for visit, person, concept, end in _raw(
+        for visit, person, concept, end in raw.rows(
             "visit_occurrence", "visit_occurrence_id", "person_id", "visit_concept_id", "visit_end_date"
         )
         if concept in STAYS
     }
     periods = [
         row
-        for row in _raw(
+        for row in raw.rows(
             "observation_period", "person_id", "observation_period_start_date", "observation_period_end_date"
         )
         if row[0] in persons
     ]
     data_end = max(end for _, _, end in periods)
     index: dict[int, date] = {}
-    for person, concept, day in _raw(
+    for person, concept, day in raw.rows(
         "drug_exposure", "person_id", "drug_concept_id", "drug_exposure_start_date"
     ):
         if concept in drugs:
             index[person] = min(day, index.get(person, day))
     bleeds = defaultdict(list)
-    for person, concept, day, visit in _raw(
+    for person, concept, day, visit in raw.rows(
         "condition_occurrence",
         "person_id",
         "condition_concept_id",
@@ -74,7 +85,7 @@ def _expected() -> dict[int, tuple[date, int | None]]:
     ):
         if concept in bleed:
             bleeds[person].append((day, max(day, stay_end.get((visit, person), day))))
-    assert not _raw("death", "person_id")
+    assert not raw.rows("death", "person_id")
     result: dict[int, tuple[date, int | None]] = {}
     for person, day in index.items():
         around = [end for who, start, end in periods if who == person and start <= day <= end]
@@ -93,9 +104,9 @@ def _expected() -> dict[int, tuple[date, int | None]]:
     return result
 
 
-def test_bleed_after_nsaid_equals_a_second_computation(gibleed: Built) -> None:
+def test_bleed_after_nsaid_equals_a_second_computation(gibleed: Built, raw: Raw) -> None:
     found = gibleed.rows("select person_id, index_date, y_true from label where task = 'gi_bleed_1y'")
-    expected = _expected()
+    expected = _expected(raw)
     assert {person: (day, y_true) for person, day, y_true in found} == expected
     labels = [y_true for _, y_true in expected.values() if y_true is not None]
     assert (len(expected), len(labels), sum(labels)) == (2607, 2570, 471)
@@ -114,10 +125,10 @@ def test_known_quirks_are_found_in_the_numbers_others_reported(gibleed: Built) -
     assert found["outside_observation", "drug_exposure"] == 80
 
 
-def test_no_event_of_the_source_is_lost_or_invented(gibleed: Built) -> None:
+def test_no_event_of_the_source_is_lost_or_invented(gibleed: Built, raw: Raw) -> None:
     tables = ("condition_occurrence", "drug_exposure", "procedure_occurrence", "measurement", "observation")
-    expected = sum(len(pd.read_parquet(DATA / "gibleed" / f"{table}.parquet")) for table in tables)
-    expected += 2 * len(pd.read_parquet(DATA / "gibleed" / "visit_occurrence.parquet"))
+    expected = sum(raw.count(table) for table in tables)
+    expected += 2 * raw.count("visit_occurrence")
     assert gibleed.rows("select count(*) from clinical_event") == [(expected,)]
 
 
@@ -134,8 +145,8 @@ def test_split_is_near_60_10_30(gibleed: Built) -> None:
     assert share == pytest.approx({"train": 0.6, "tuning": 0.1, "held_out": 0.3}, abs=0.03)
 
 
-def test_a_source_without_ancestors_builds_on_literal_ids(tmp_path: Path) -> None:
-    built = _built("synthea27nj", tmp_path)
+def test_a_source_without_ancestors_builds_on_literal_ids(shared_data: Path, tmp_path: Path) -> None:
+    built = build(tmp_path, land_folder(shared_data / "synthea27nj", tmp_path / "landing"))
     counts = built.rows(
         "select n_literal_only_ids, n_members from concept_set_count where concept_set = 'heart_failure'"
     )

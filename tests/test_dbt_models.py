@@ -50,7 +50,7 @@ def test_every_column_of_a_published_relation_is_typed_and_its_order_is_given(
     ]
     assert len(published) == 14
     for node in published:
-        assert node["config"]["contract"]["enforced"] or node["name"] == "concept_set_count", node["name"]
+        assert node["config"]["contract"]["enforced"], node["name"]
         assert set(node["config"]["meta"]["order_by"]) <= set(node["columns"])
 
 
