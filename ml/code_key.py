@@ -40,7 +40,9 @@ def imported_modules(module: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in found if name.split(".")[0] in OURS and _exists(name)}
+    # Python runs a package's own file before any module in it.
+    packages = {name[:end] for name in (module, *found) for end in range(len(name)) if name[end] == "."}
+    return {name for name in found | packages if name.split(".")[0] in OURS and _exists(name)}
 
 
 def data_files(module: str) -> list[Path]:
