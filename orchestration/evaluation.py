@@ -13,9 +13,10 @@ from ml.study import Arm
 from ml.tasks import Task
 from orchestration.arms import step_name
 from orchestration.child import run_child
+from orchestration.oracle import has_oracle
 from orchestration.platform import Platform
 from orchestration.step import Computed, Record, carry_out, result, upstream
-from orchestration.tasks import OWNERS, has_oracle
+from orchestration.tasks import OWNERS
 from orchestration.versions import library_versions
 
 

@@ -5,6 +5,7 @@ import dagster as dg
 from orchestration.arms import arm_asset
 from orchestration.dbt import warehouse_assets
 from orchestration.evaluation import evaluation_asset
+from orchestration.oracle import has_oracle, oracle_asset
 from orchestration.platform import Platform
 from orchestration.publish import published_asset
 from orchestration.report import report_asset
@@ -23,6 +24,7 @@ def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg
         warehouse_assets(platform),
         published_asset(platform),
         *(asset for task in tasks for asset in task_assets(platform, task)),
+        *(oracle_asset(platform, task) for task in tasks if has_oracle(platform, task)),
         *(arm_asset(platform, task, arm) for task in tasks for arm in platform.study.arms),
         *(evaluation_asset(platform, task) for task in tasks),
         report_asset(platform),

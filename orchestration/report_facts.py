@@ -14,9 +14,9 @@ from ml.tasks import Task
 from orchestration.arms import step_name
 from orchestration.evaluation import readings
 from orchestration.home import ROOT
+from orchestration.oracle import has_oracle
 from orchestration.platform import Platform, read_registrations
 from orchestration.step import Record
-from orchestration.tasks import has_oracle
 from orchestration.versions import library_versions
 
 LIBRARIES = ("dagster", "dbt-core", "duckdb", "lightgbm", "numpy", "scikit-learn", "torch", "transformers")

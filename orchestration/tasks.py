@@ -1,10 +1,8 @@
 """One task's assets: its examples (the firebreak), its input views and, on simulated data, its oracle."""
 
 import dataclasses
-from pathlib import Path
 
 import dagster as dg
-import duckdb
 
 from ml.code_key import code_key
 from ml.cost import Cost
@@ -41,14 +39,7 @@ def task_assets(platform: Platform, task: Task) -> list[dg.AssetsDefinition]:
         assets.append(_patient_text(platform, task))
         views = {embedding_view(arm): arm for arm in arms if arm.input == "text"}
         assets.extend(_embedding(platform, task, arm) for arm in views.values())
-    if has_oracle(platform, task):
-        assets.append(_oracle(platform, task))
     return assets
-
-
-def has_oracle(platform: Platform, task: Task) -> bool:
-    """Whether the true risk of a task's examples can be computed: simulated here, and declared."""
-    return platform.simulates and task.oracle != "none"
 
 
 def blocked_by(platform: Platform, task: str) -> str | None:
@@ -165,7 +156,7 @@ def _input_view(
 
         def compute(_: Cost) -> Computed:
             if reason is not None:
-                return _not_made(reason)
+                return not_made(reason)
             return Computed(write(platform.home.examples(task.task), target, options))
 
         record = carry_out(
@@ -211,7 +202,7 @@ def _embedding(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
-                return _not_made(reason)
+                return not_made(reason)
             folder = find_model(model, platform.models_folder, download=platform.download)
             arguments = {
                 "texts": str(platform.home.input_view(task.task, "patient_text.parquet")),
@@ -246,73 +237,6 @@ def _embedding(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     return embedding
 
 
-def _oracle(platform: Platform, task: Task) -> dg.AssetsDefinition:
-    key = dg.AssetKey([task.task, "oracle"])
-
-    @dg.asset(
-        key=key,
-        deps=[dg.AssetKey([task.task, "examples"]), dg.AssetKey(["omop", "person"])],
-        group_name=task.task,
-        owners=OWNERS,
-        kinds={"numpy"},
-        description="True risk of each held-out example, by rolling the world forward. No arm reads it.",
-        code_version=code_key("ml.simulator.oracle")[:16],
-    )
-    def oracle(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        examples = upstream(platform, f"{task.task}/examples")
-        world = upstream(platform, "simulated_source")
-        reason = blocked_by(platform, task.task)
-        target = platform.home.oracle(task.task)
-        outcome = sorted(_concepts(platform.home.published, task.outcome_concept_sets))
-
-        def compute(cost: Cost) -> Computed:
-            if reason is not None:
-                return _not_made(reason)
-            arguments = {
-                "examples": str(platform.home.examples(task.task)),
-                "world_directory": str(platform.home.simulated_world),
-                "outcome_concept_ids": outcome,
-                "tar_start_days": task.tar_start_days,
-                "tar_end_days": task.tar_end_days,
-                "seed": platform.study.seed,
-                "target": str(target),
-            }
-            target.parent.mkdir(parents=True, exist_ok=True)
-            return Computed(run_child("oracle", arguments, cost, context.log.info))
-
-        record = carry_out(
-            platform,
-            context,
-            f"{task.task}/oracle",
-            key={
-                "examples": examples.data_version,
-                "blocked": reason,
-                "world": world.data_version,
-                "outcome": outcome,
-                "window": [task.tar_start_days, task.tar_end_days],
-                "seed": platform.study.seed,
-                "code": code_key("ml.simulator.oracle"),
-                "libraries": library_versions("numpy", "pandas"),
-            },
-            outputs=[target],
-            compute=compute,
-            task=task.task,
-            arm="oracle",
-        )
-        return result(record, key)
-
-    return oracle
-
-
-def _concepts(published: Path, concept_sets: tuple[str, ...]) -> set[int]:
-    with duckdb.connect() as connection:
-        rows = connection.execute(
-            "select distinct concept_id from read_parquet(?) where concept_set in (select unnest(?))",
-            [str(published / "concept_set_member.parquet"), list(concept_sets)],
-        ).fetchall()
-    return {int(row[0]) for row in rows}
-
-
-def _not_made(reason: str) -> Computed:
+def not_made(reason: str) -> Computed:
     """Return what a step records that made nothing because its task is blocked."""
     return Computed({"not_made": reason}, refused={"guard": "task_checks", "reason": reason})
