@@ -113,7 +113,12 @@ def evaluate(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         for name in TASK_TABLES:
             getattr(evaluated, name).to_parquet(folder / f"{name}.parquet", index=False)
     progress(f"{len(evaluated.metrics)} metric rows, {len(evaluated.verdicts)} comparisons")
-    return {"metric_rows": len(evaluated.metrics), "replicates_redrawn": evaluated.n_redrawn}
+    shown = evaluated.metrics[["arm", "split", "metric", "value", "ci_low", "ci_high"]]
+    shown = shown[(shown["split"] == "held_out") & shown["metric"].isin(["auroc", "auprc", "brier"])]
+    return {
+        "results": json.loads(shown.drop(columns="split").round(3).to_json(orient="records")),
+        "replicates_redrawn": evaluated.n_redrawn,
+    }
 
 
 TASK_TABLES = ("metrics", "verdicts", "curves", "checks", "ceiling")

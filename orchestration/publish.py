@@ -46,7 +46,7 @@ def published_asset(platform: Platform) -> dg.AssetsDefinition:
     @dg.asset(
         key=key,
         deps=[dg.AssetKey(["warehouse", name]) for name in RELATIONS],
-        group_name="cohort",
+        group_name="snapshot",
         owners=["team:data"],
         kinds={"parquet"},
         description="Cohorts, labels, splits, inputs and events as Parquet, swapped in whole by one rename.",

@@ -2,11 +2,12 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from ml.artefact import read_json
-from ml.inputs.examples import split_counts
+from ml.inputs.examples import attrition, split_counts
 from ml.models.registry import MODELS
 from ml.report.facts import ArmFacts, AttritionStep, Refusal, ReportFacts, SplitSize, TaskFacts
 from ml.study import Arm
@@ -66,11 +67,8 @@ def _source_name(platform: Platform) -> str:
 def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
     home = platform.home
     examples = home.examples(task.task)
+    steps: list[dict[str, Any]] = attrition(home.published, task.task)
     with duckdb.connect() as connection:
-        attrition = connection.execute(
-            "select description, entries, persons, cases from read_parquet(?) where task = ? order by step",
-            [str(home.published / "attrition.parquet"), task.task],
-        ).fetchall()
         nulls = connection.execute(
             "select reason, count(*) from read_parquet(?) where reason is not null"
             " group by reason order by all",
@@ -90,7 +88,7 @@ def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
         question=task.question,
         cohort=_cohort_sentence(task),
         label=_label_sentence(task),
-        attrition=tuple(AttritionStep(*row) for row in attrition),
+        attrition=tuple(AttritionStep(**row) for row in steps),
         splits=tuple(SplitSize(split, n, cases) for split, (n, cases) in _ordered(split_counts(examples))),
         null_labels=dict(nulls),
         oracle=oracle,

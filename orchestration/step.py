@@ -128,7 +128,7 @@ def result(
 ) -> dg.MaterializeResult:
     """Turn a record into what Dagster shows: metadata, the data version and the stored checks again."""
     shown = {
-        **record.metadata,
+        **{name: _shown(value) for name, value in record.metadata.items() if value != ""},
         **more,
         "reused": record.reused,
         "wall_s": record.cost["wall_s"],
@@ -154,6 +154,15 @@ def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetChec
         severity=severity,
         metadata={name: row[name] for name in ("looked_at", "found", "limit")},
     )
+
+
+def _shown(value: Any) -> Any:
+    """Render a list of rows as a table; everything else stays as it is."""
+    if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+        return value
+    columns = list(dict.fromkeys(column for row in value for column in row))
+    lines = [columns, ["---"] * len(columns), *([row.get(column, "") for column in columns] for row in value)]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(map(str, line))} |" for line in lines))
 
 
 def _hashes(root: Path, outputs: Sequence[Path]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from ml.code_key import code_key
 from ml.cost import Cost
 from ml.embedding.encode import encoder_configuration
 from ml.inputs.count import CountOptions, write_count_features
-from ml.inputs.examples import ExampleOptions, cut_examples, split_counts
+from ml.inputs.examples import ExampleOptions, attrition, cut_examples, split_counts
 from ml.inputs.text import TextOptions, write_patient_text
 from ml.models.loading import find_model
 from ml.models.registry import MODELS
@@ -85,7 +85,12 @@ def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
                 tar=(task.tar_start_days, task.tar_end_days),
             )
             splits = {split: n for split, (n, _) in split_counts(target).items()}
-            facts = {**counts, "splits": splits, "shortage": shortage(target)}
+            facts = {
+                **counts,
+                "splits": splits,
+                "shortage": shortage(target),
+                "attrition": attrition(platform.home.published, task.task),
+            }
             return Computed(facts, judge(rows))
 
         record = carry_out(

@@ -121,14 +121,14 @@ def cut_examples(published: Path, task: str, target: Path, options: ExampleOptio
         example, event = folder / "example.parquet", folder / "event.parquet"
         connection.execute(
             "copy (select * exclude (reason) from example order by example_id)"
-            f" to '{example}' (format parquet)"
+            f" to '{_quoted(example)}' (format parquet)"
         )
         connection.execute(
-            f"copy (select example_id, y_true, reason from example order by example_id)"
-            f" to '{folder / 'label.parquet'}' (format parquet)"
+            "copy (select example_id, y_true, reason from example order by example_id)"
+            f" to '{_quoted(folder / 'label.parquet')}' (format parquet)"
         )
         connection.execute(
-            f"copy ({EVENT}) to '{event}' (format parquet)",
+            f"copy ({EVENT}) to '{_quoted(event)}' (format parquet)",
             {
                 "example": str(example),
                 "task": task,
@@ -144,11 +144,25 @@ def cut_examples(published: Path, task: str, target: Path, options: ExampleOptio
     return dict(zip(names, map(int, counts), strict=True))
 
 
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
 def read_examples(folder: Path) -> pd.DataFrame:
     """Return the checked `example` table of a cut, in order of example_id; y_true is Int64 with nulls."""
     frame = pd.read_parquet(folder / "example.parquet")
     frame["y_true"] = frame["y_true"].astype("Int64")
     return check(frame, "example")
+
+
+def attrition(published: Path, task: str) -> list[dict[str, int | str]]:
+    """Return the attrition of a task, first step to last: description, entries, persons, cases."""
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select description, entries, persons, cases from read_parquet(?) where task = ? order by step",
+            [str(published / "attrition.parquet"), task],
+        ).fetchall()
+    return [dict(zip(("description", "entries", "persons", "cases"), row, strict=True)) for row in rows]
 
 
 def split_counts(examples: Path) -> dict[str, tuple[int, int]]:
