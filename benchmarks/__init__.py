@@ -1,0 +1,1 @@
+"""What we claim, each a script anyone can run."""
