@@ -48,7 +48,7 @@ select
     concept_id,
     arg_max(value_as_number, event_no) as value
 from read_parquet($event)
-where value_as_number is not null and concept_id in (select unnest($vocabulary))
+where isfinite(value_as_number) and concept_id in (select unnest($vocabulary))
 group by example_id, concept_id
 """
 
@@ -63,7 +63,10 @@ def write_count_features(examples: Path, target: Path, options: CountOptions) ->
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'; set threads = 1")
         rows, long, fit = _features(connection, examples, options)
-    columns = pd.Index(sorted(long["feature"].unique()), name="feature")
+    # A column needs a value in train: one that held_out alone fills would shape what is fitted.
+    in_train = long["example_id"].isin(rows.loc[rows["split"] == "train", "example_id"])
+    columns = pd.Index(sorted(long.loc[in_train, "feature"].unique()), name="feature")
+    long = long[long["feature"].isin(columns) & (long["value"] != 0)]
     value = pd.DataFrame(
         {
             "row": pd.Index(rows["example_id"]).get_indexer(pd.Index(long["example_id"])).astype(np.int32),
@@ -74,7 +77,7 @@ def write_count_features(examples: Path, target: Path, options: CountOptions) ->
     with whole_folder(target) as folder:
         rows[["example_id"]].to_parquet(folder / "row.parquet", index=False)
         columns.to_frame(index=False).to_parquet(folder / "column.parquet", index=False)
-        value[value["value"] != 0].to_parquet(folder / "value.parquet", index=False)
+        value.to_parquet(folder / "value.parquet", index=False)
         (folder / "fit.json").write_text(json.dumps(fit, sort_keys=True), encoding="utf-8")
     return {"examples": len(rows), "features": len(columns), "values": len(value), **fit}
 

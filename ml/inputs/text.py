@@ -16,13 +16,20 @@ class TextOptions:
 
 
 # One item a concept, at its most recent day, with its latest value and the number of distinct days it
-# was recorded on. Names are data: control characters and the two separators cannot break the structure.
-PATIENT_TEXT = r"""
+# was recorded on. Names of concepts and units are data: line breaks, `;` and a `.` that ends a word are
+# taken out, since they are the structure; the point of `0.5 MG` stays. NaN and infinity are no values.
+PLAIN_NAME = (
+    r"trim(regexp_replace(regexp_replace({0}, '[\pC\p{{Zl}}\p{{Zp}};]+', ' ', 'g'), '[.]+( |$)', ' ', 'g'))"
+)
+PATIENT_TEXT = rf"""
 with
 event as (
     select
-        *,
-        trim(regexp_replace(concept_name, '[[:cntrl:];.]+', ' ', 'g')) as name
+        * replace (case when isfinite(value_as_number) then value_as_number end as value_as_number),
+        coalesce(
+            nullif({PLAIN_NAME.format("concept_name")}, ''), 'unnamed ' || lower(domain)
+        ) as name,
+        {PLAIN_NAME.format("unit_name")} as unit
     from read_parquet($event)
 ),
 concept_seen as (
@@ -34,7 +41,7 @@ concept_seen as (
         count(distinct days_before) as n_days,
         max(event_no) as last_event_no,
         arg_max(value_as_number, event_no) filter (where value_as_number is not null) as value,
-        arg_max(coalesce(unit_name, ''), event_no) filter (where value_as_number is not null) as unit
+        arg_max(coalesce(unit, ''), event_no) filter (where value_as_number is not null) as unit
     from event
     group by example_id, domain, concept_id, name
 ),
@@ -116,8 +123,9 @@ def write_patient_text(examples: Path, target: Path, options: TextOptions) -> di
     """
     with duckdb.connect() as connection, whole_file(target) as temporary:
         connection.execute("set timezone = 'UTC'; set threads = 1")
+        quoted = str(temporary).replace("'", "''")
         connection.execute(
-            f"copy ({PATIENT_TEXT}) to '{temporary}' (format parquet)",
+            f"copy ({PATIENT_TEXT}) to '{quoted}' (format parquet)",
             {
                 "event": str(examples / "event.parquet"),
                 "example": str(examples / "example.parquet"),

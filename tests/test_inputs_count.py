@@ -1,0 +1,184 @@
+"""Count features: distinct days by concept and window, on a vocabulary that only train decides."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from published_world import CONCEPTS, make_world, write_world
+
+from ml.artefact import manifest
+from ml.inputs.count import CountOptions, write_count_features
+from ml.inputs.examples import ExampleOptions, cut_examples
+
+OPTIONS = CountOptions(windows_days=(30, 365, 36_525), min_train_examples=5)
+
+
+@pytest.fixture
+def examples(tmp_path) -> Path:
+    """A cut of a small world."""
+    write_world(tmp_path / "published", make_world(3))
+    cut_examples(tmp_path / "published", "first_1y", tmp_path / "examples", ExampleOptions(None, 1))
+    return tmp_path / "examples"
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The matrix as a table of example by feature, its rows and its columns."""
+    rows = pd.read_parquet(folder / "row.parquet")["example_id"].tolist()
+    columns = pd.read_parquet(folder / "column.parquet").iloc[:, 0].tolist()
+    value = pd.read_parquet(folder / "value.parquet")
+    assert not value.duplicated(["row", "column"]).any()
+    assert (value["value"] != 0).all()
+    matrix = np.zeros((len(rows), len(columns)))
+    matrix[value["row"], value["column"]] = value["value"]
+    return pd.DataFrame(matrix, rows, columns), rows, columns
+
+
+def written(examples: Path, options: CountOptions = OPTIONS, name: str = "counts"):
+    facts = write_count_features(examples, examples.parent / name, options)
+    return facts, *read(examples.parent / name)
+
+
+def expected(examples: Path, options: CountOptions) -> pd.DataFrame:
+    """Plain Python: every value of every example, columns as train has them."""
+    example = pd.read_parquet(examples / "example.parquet")
+    event = pd.read_parquet(examples / "event.parquet")
+    train = set(example.loc[example["split"] == "train", "example_id"])
+    seen = defaultdict(set)
+    for row in event.itertuples():
+        if row.example_id in train:
+            seen[row.concept_id].add(row.example_id)
+    known = {concept for concept, who in seen.items() if len(who) >= options.min_train_examples}
+    cells: dict[tuple[str, str], float] = {}
+    for row in example.itertuples():
+        sex = row.sex if isinstance(row.sex, str) else "unknown"
+        cells[row.example_id, "age"] = float(row.age)
+        cells[row.example_id, f"sex/{sex}"] = 1.0
+        own = event[(event["example_id"] == row.example_id) & event["concept_id"].isin(known)]
+        for concept, rows in own.groupby("concept_id"):
+            for window in options.windows_days:
+                days = {day for day in rows["days_before"] if day <= window}
+                if days:
+                    cells[row.example_id, f"days_with/{concept}/{window}"] = float(len(days))
+            measured = rows[rows["value_as_number"].notna()].sort_values("event_no")
+            if len(measured):
+                cells[row.example_id, f"latest_value/{concept}"] = measured["value_as_number"].iloc[-1]
+    columns = sorted({feature for (who, feature) in cells if who in train})
+    table = pd.DataFrame(0.0, sorted(example["example_id"]), columns)
+    for (who, feature), value in cells.items():
+        if feature in table.columns:
+            table.loc[who, feature] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    "options", [OPTIONS, CountOptions((7,), 1), CountOptions((10, 400), 12), CountOptions((365,), 10_000)]
+)
+def test_the_features_are_what_brute_force_counts(examples, options):
+    facts, found, rows, columns = written(examples, options)
+    table = expected(examples, options)
+    assert rows == table.index.tolist()
+    assert columns == table.columns.tolist()
+    pd.testing.assert_frame_equal(found, table, check_exact=False, rtol=1e-12)
+    assert (facts["examples"], facts["features"]) == table.shape
+    assert facts["values"] == int((table != 0).to_numpy().sum())
+
+
+def change(examples: Path, table: str, edit) -> Path:
+    """Another cut that differs in one table."""
+    other = examples.parent / "other" / "examples"
+    other.mkdir(parents=True)
+    for file in examples.iterdir():
+        frame = pd.read_parquet(file)
+        (edit(frame) if file.stem == table else frame).to_parquet(other / file.name, index=False)
+    return other
+
+
+def who(examples: Path, *splits: str) -> list[str]:
+    example = pd.read_parquet(examples / "example.parquet")
+    return example.loc[example["split"].isin(splits), "example_id"].tolist()
+
+
+def test_what_held_out_and_tuning_hold_moves_no_column_and_no_value_of_train(examples):
+    others = who(examples, "tuning", "held_out")
+    first = {example: n for n, example in enumerate(others)}
+
+    def edit(event: pd.DataFrame) -> pd.DataFrame:
+        # New concepts, known ones in other windows, and values where train has none.
+        rows = [
+            {"example_id": example, "event_no": 900 + n, "event_id": 10_000 * n + first[example],
+             "concept_id": concept, "concept_name": "x", "domain": "Condition", "days_before": 1 + n,
+             "value_as_number": 5.0, "unit_name": None}
+            for example in others
+            for n, concept in enumerate([99, 98, *CONCEPTS, 3000])
+        ]  # fmt: skip
+        more = pd.DataFrame(rows).astype(event.dtypes.to_dict())
+        return pd.concat([event, more], ignore_index=True)
+
+    _, before, _, columns = written(examples)
+    _, after, _, columns_after = written(change(examples, "event", edit))
+    assert columns_after == columns
+    train = who(examples, "train")
+    pd.testing.assert_frame_equal(before.loc[train], after.loc[train])
+
+
+def test_a_sex_that_only_held_out_has_is_no_column(examples):
+    train = who(examples, "train")
+
+    def edit(example: pd.DataFrame) -> pd.DataFrame:
+        outside = ~example["example_id"].isin(train)
+        return example.assign(sex=example["sex"].mask(outside, "another"))
+
+    _, _, _, columns = written(change(examples, "example", edit))
+    assert "sex/another" not in columns
+    assert any(column.startswith("sex/") for column in columns)
+
+
+def test_labels_change_no_byte(examples):
+    def edit(example: pd.DataFrame) -> pd.DataFrame:
+        return example.assign(y_true=pd.array([0] * len(example), dtype="Int32"))
+
+    written(examples)
+    other = change(examples, "example", edit)
+    written(other)
+    assert manifest(examples.parent / "counts") == manifest(other.parent / "counts")
+
+
+def test_the_order_of_the_events_changes_no_byte(examples):
+    written(examples)
+    other = change(examples, "event", lambda event: event.sample(frac=1, random_state=5))
+    written(other)
+    assert manifest(examples.parent / "counts") == manifest(other.parent / "counts")
+
+
+def test_repeated_rows_of_a_day_count_once(examples):
+    _, before, _, _ = written(examples)
+
+    def edit(event: pd.DataFrame) -> pd.DataFrame:
+        again = event.assign(event_no=event["event_no"] + 500, event_id=event["event_id"] + 1)
+        return pd.concat([event, again], ignore_index=True)
+
+    _, after, _, _ = written(change(examples, "event", edit))
+    pd.testing.assert_frame_equal(before, after)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_a_value_that_is_no_number_is_no_feature(examples, value):
+    def edit(event: pd.DataFrame) -> pd.DataFrame:
+        return event.assign(value_as_number=event["value_as_number"].where(event["event_no"] % 3 != 0, value))
+
+    _, found, _, _ = written(change(examples, "event", edit))
+    assert np.isfinite(found.to_numpy()).all()
+
+
+def test_the_record_says_on_whom_the_vocabulary_was_fitted(examples):
+    facts, _, _, columns = written(examples)
+    fit = json.loads((examples.parent / "counts" / "fit.json").read_text(encoding="utf-8"))
+    event = pd.read_parquet(examples / "event.parquet")
+    known = {int(column.split("/")[1]) for column in columns if column.startswith("days_with/")}
+    assert fit["fitted_on_examples"] == len(who(examples, "train")) > 20
+    assert fit["concepts_known"] == len(known)
+    assert fit["concepts_unseen_or_rare"] == event["concept_id"].nunique() - len(known)
+    assert {name: facts[name] for name in fit} == fit
