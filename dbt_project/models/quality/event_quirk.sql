@@ -35,7 +35,10 @@ recorded as (
         count(event_record.record_id) - count(distinct event_record.record_id) as n_repeated_key,
         count(*) filter (where person.person_id is null) as n_without_person,
         count(*) filter (where event_record.event_date is null) as n_without_date,
-        count(*) filter (where event_record.concept_id = 0) as n_concept_zero,
+        -- a death without a cause is no unmapped concept
+        count(*) filter (
+            where event_record.concept_id = 0 and event_record.source_table <> 'death'
+        ) as n_concept_zero,
         count(*) filter (
             where event_record.concept_id = 0 and event_record.source_concept_id <> 0
         ) as n_source_concept_only,
