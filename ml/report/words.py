@@ -139,7 +139,6 @@ def reading_in_words(readings: Sequence[str]) -> str:
         return ""
     later = [reading for reading in readings if reading != "verdict"]
     if later:
-        return (
-            f"These are {sorted(set(later))[-1]}: a later look at held-out data, not the registered verdict."
-        )
+        number = max(int(reading.removeprefix("monitoring ")) for reading in later)
+        return f"Reading {number} of held-out data: this is monitoring, not the registered verdict."
     return "First reading of held-out data: these are the registered verdicts."
