@@ -33,6 +33,7 @@ RELATIONS = {
     "concept_set_count": "all",
     "availability_count": "all",
     "source_quirk": "name, source_table",
+    "study_period": "all",
 }
 # What is kept of old snapshots: the one in force and the one before it.
 SNAPSHOTS_KEPT = 2
@@ -133,6 +134,9 @@ def _facts(folder: Path) -> dict[str, Any]:
             " min(year(event_date)), max(year(event_date)) from read_parquet(?)",
             [str(folder / "person.parquet"), str(folder / "clinical_event.parquet")],
         ).fetchall()[0]
+        data_end = connection.execute(
+            "select data_end from read_parquet(?)", [str(folder / "study_period.parquet")]
+        ).fetchall()[0][0]
         cohorts = connection.execute(
             "select task, count(*) from read_parquet(?) group by task order by task",
             [str(folder / "cohort.parquet")],
@@ -142,6 +146,7 @@ def _facts(folder: Path) -> dict[str, Any]:
         "events": events,
         "first_year": first,
         "last_year": last,
+        "data_end": data_end.isoformat() if data_end else "none",
         "examples_by_task": dict(cohorts),
         "manifest_sha256": sha256_file(folder / "manifest.json"),
     }

@@ -38,7 +38,7 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         source=_source_name(platform),
         n_persons=published["persons"],
         n_events=published["events"],
-        data_end=study.data_end if study.data_end != "auto" else "the last day that anyone is observed",
+        data_end=published["data_end"],
         snapshot=published["snapshot"],
         study_hash=study.sha256,
         registered_at=registered["registered_at"],
