@@ -54,7 +54,7 @@ def verify(model: Model, folder: Path) -> None:
         WrongWeightsError: which file, and how it differs.
     """
     # Only code at the top of the folder could be loaded; a package's own files lie above it.
-    suspicious = sorted(file.name for file in folder.iterdir() if file.suffix in FORBIDDEN_SUFFIXES)
+    suspicious = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in FORBIDDEN_SUFFIXES)
     if suspicious:
         raise WrongWeightsError(
             f"Model `{model.name}` holds files that can run code: {', '.join(suspicious)}"
@@ -74,7 +74,7 @@ def load_encoder(model: Model, folder: Path) -> "tuple[PreTrainedModel, PreTrain
     """Load a verified encoder in float32 for inference, with its tokenizer.
 
     Raises:
-        WrongWeightsError: weights missing or unexpected; transformers would fill a missing one with
+        WrongWeightsError: weights missing, unexpected or of another shape; transformers would fill a missing one with
             random numbers without an error.
     """
     import torch
@@ -86,6 +86,7 @@ def load_encoder(model: Model, folder: Path) -> "tuple[PreTrainedModel, PreTrain
         local_files_only=True,
         trust_remote_code=False,
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, by our own error
         dtype=torch.float32,
     )
     network, info = loaded
