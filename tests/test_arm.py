@@ -1,4 +1,4 @@
-"""An arm fits on train, chooses on tuning, and its scores are those of scikit-learn and LightGBM themselves."""
+"""An arm fits on train, chooses on tuning, and scores as scikit-learn and LightGBM themselves do."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MaxAbsScaler
 
-import ml.arm
 from ml.adaptation.regimes import REGIMES, Adapted
 from ml.arm import ArmSpec, RefusalError, run_arm
 from ml.models.baseline import LIGHTGBM_CEILING, LIGHTGBM_PATIENCE
@@ -41,9 +40,7 @@ def write_examples(folder: Path, y_true: np.ndarray | None = None) -> Path:
             "example_id": [f"{n:016x}" for n in order],
             "person_id": person - 100,
             "index_date": pd.Timestamp("2015-01-01"),
-            "split": np.array(SPLITS)[
-                np.searchsorted([0.5, 0.75], (person * 7919 % 200) / 200, side="right")
-            ],
+            "split": np.array(SPLITS)[np.searchsorted([100, 150], person * 7919 % 200, side="right")],
             "y_true": pd.array(labels if y_true is None else y_true, dtype="Float64").astype("Int64"),
             "age": 50,
             "sex": "male",
@@ -187,7 +184,7 @@ def test_lightgbm_scores_as_lightgbm_itself_with_the_chosen_configuration(done):
 
 @pytest.mark.parametrize("model", ["logistic_regression", "lightgbm"])
 def test_y_score_is_the_logistic_recalibration_fitted_on_tuning(done, model):
-    folder, facts, predictions = done
+    _, facts, predictions = done
     found = predictions[model]
     tuning = (found["split"] == "tuning").to_numpy()
     logit = np.log(found["y_score_raw"] / (1 - found["y_score_raw"])).to_numpy()[:, None]
@@ -266,14 +263,8 @@ def test_the_record_of_the_fit_says_who_was_used_for_what(done, model):
 
 def patched(monkeypatch, change) -> None:
     """Let the regime's result be changed by a test before the arm sees it."""
-
-    def regime(*arguments):
-        return change(REGIMES_BEFORE["fit"](*arguments))
-
-    monkeypatch.setitem(ml.arm.REGIMES, "fit", regime)
-
-
-REGIMES_BEFORE = dict(REGIMES)
+    fit = REGIMES["fit"]
+    monkeypatch.setitem(REGIMES, "fit", lambda *arguments: change(fit(*arguments)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -74,8 +74,8 @@ def load_encoder(model: Model, folder: Path) -> "tuple[PreTrainedModel, PreTrain
     """Load a verified encoder in float32 for inference, with its tokenizer.
 
     Raises:
-        WrongWeightsError: weights missing, unexpected or of another shape; transformers would fill a missing one with
-            random numbers without an error.
+        WrongWeightsError: weights missing, unexpected or of another shape; transformers would fill a
+            missing one with random numbers without an error.
     """
     import torch
     from transformers import AutoModel, AutoTokenizer
