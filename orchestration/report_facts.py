@@ -70,9 +70,9 @@ def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
     steps: list[dict[str, Any]] = attrition(home.published, task.task)
     with duckdb.connect() as connection:
         nulls = connection.execute(
-            "select reason, count(*) from read_parquet(?) where reason is not null"
+            "select reason, count(*) from read_parquet(?) where task = ? and reason is not null"
             " group by reason order by all",
-            [str(examples / "label.parquet")],
+            [str(home.published / "label.parquet"), task.task],
         ).fetchall()
         total = connection.execute(
             "select count(*) from read_parquet(?)", [str(examples / "example.parquet")]

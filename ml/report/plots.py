@@ -181,7 +181,7 @@ def attrition_flow(name: str, boxes: Sequence[FlowBox], *, title: str) -> Markup
     body: list[str] = []
     at = 4.0
     for i, one in enumerate(boxes):
-        lines = textwrap.wrap(one.description, 40) or [""]
+        lines = textwrap.wrap(one.description, 36) or [""]
         height = 44 + 17 * len(lines) + (17 if one.detail else 0)
         last = i == len(boxes) - 1
         if i:
