@@ -75,9 +75,9 @@ SNAPSHOT_CHECKS = (
         "with last as (select task, arg_max(entries, step) as entries, arg_max(cases, step) as cases"
         " from attrition group by task), labelled as (select task, count(y_true) as n,"
         " coalesce(sum(y_true), 0) as cases from label_of_all group by task)"
-        " select count(*), count(*) filter (where last.entries <> coalesce(labelled.n, 0)"
-        " or last.cases <> coalesce(labelled.cases, 0)) from last"
-        " left join labelled on last.task = labelled.task",
+        " select count(*), count(*) filter (where coalesce(last.entries, 0) <> coalesce(labelled.n, 0)"
+        " or coalesce(last.cases, 0) <> coalesce(labelled.cases, 0)) from last"
+        " full join labelled on last.task = labelled.task",
     ),
     Check(
         "few_quirks_in_the_source",
@@ -117,8 +117,8 @@ TASK_CHECKS = (
         "index_lies_in_one_observation_period",
         "block",
         "Each index date lies within the observation period of its cohort row.",
-        "select count(*), count(*) filter (where cohort.index_date < observation_period_start_date"
-        " or cohort.index_date > observation_period_end_date) from cohort",
+        "select count(*), count(*) filter (where not coalesce(cohort.index_date"
+        " between observation_period_start_date and observation_period_end_date, false)) from cohort",
     ),
     Check(
         "no_input_after_the_index",
@@ -157,7 +157,8 @@ TASK_CHECKS = (
         "lost_is_not_negative",
         "block",
         "A non-case was followed to the end of the time-at-risk or died before it (L17).",
-        "select count(*), count(*) filter (where label.follow_up_end_date < cohort.index_date + $tar_end"
+        "select count(*), count(*) filter (where coalesce(label.follow_up_end_date, date '0001-01-01')"
+        " < cohort.index_date + $tar_end"
         " and not exists (select 1 from clinical_event as death where death.person_id = cohort.person_id"
         " and death.source_table = 'death' and death.event_date <= cohort.index_date + $tar_end))"
         " from cohort inner join label on cohort.example_id = label.example_id where label.y_true = 0",
