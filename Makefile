@@ -48,4 +48,4 @@ $(VENV)/installed-test: $(VENV)/installed
 	@touch $@
 
 clean:
-	rm -rf var dbt_project/target dbt_project/logs
+	rm -rf $(VENV) dbt_project/target dbt_project/logs build *.egg-info

@@ -97,7 +97,10 @@ def _matrix(spec: ArmSpec, example_id: pd.Series) -> Any:
         width = len(pd.read_parquet(view / "column.parquet"))
         value = pd.read_parquet(view / "value.parquet")
         matrix = sparse.csr_matrix((value["value"], (value["row"], value["column"])), (len(rows), width))
-        return matrix[pd.Index(rows).get_indexer(pd.Index(example_id))]
+        places = pd.Index(rows).get_indexer(pd.Index(example_id))
+        if (places < 0).any():  # -1 would read the last row: another person's features
+            raise ValueError(f"{int((places < 0).sum())} of {len(places)} examples have no row in their view")
+        return matrix[places]
     index = pd.read_parquet(view).set_index("example_id").loc[example_id]
     assert spec.store is not None
     return EmbeddingStore(Path(spec.store)).read(index["text_sha256"].tolist())

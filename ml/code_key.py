@@ -32,6 +32,11 @@ def code_key(*modules: str) -> str:
     return digest.hexdigest()
 
 
+def module_key(module: str) -> str:
+    """Hash one module's own syntax, without what it imports: for a dispatcher that imports everything."""
+    return _syntax_sha256(_path(module))
+
+
 def imported_modules(module: str) -> set[str]:
     """Return the modules of ours that `module` imports anywhere in its body, packages included."""
     found = _parsed(_path(module)).imported

@@ -1,6 +1,7 @@
 """What a computed step cost: wall and CPU seconds, peak memory, accelerator seconds, tokens, bytes."""
 
 import dataclasses
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def measured() -> Iterator[Cost]:
     cost.wall_s += time.monotonic() - wall
     cost.cpu_s += _cpu_seconds() - cpu
     if not cost.peak_bytes:
-        cost.peak_bytes = _peak_bytes()
+        cost.peak_bytes = peak_bytes()
 
 
 def _cpu_seconds() -> float:
@@ -56,11 +57,12 @@ def _cpu_seconds() -> float:
 
 def _forget_peak() -> None:
     """Start the kernel's high-water mark anew (proc(5): 5 to clear_refs); elsewhere it spans the process."""
-    if CLEAR_REFS.exists():
+    if os.access(CLEAR_REFS, os.W_OK):
         CLEAR_REFS.write_text("5", encoding="ascii")
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
+    """Return the high-water mark of this process's resident size, in bytes."""
     if STATUS.exists():
         for line in STATUS.read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.artefact import read_json, whole_file, whole_folder, write_json
+from ml.cost import peak_bytes
 
 PR_SET_PDEATHSIG = 1  # prctl(2): the signal to get when the parent dies
 REFUSED = 3  # exit code of a refusal; the result file holds its guard and reason
@@ -143,9 +144,9 @@ def main(spec_path: str) -> int:
         if not hasattr(error, "guard"):
             raise
         refusal = {"guard": error.guard, "reason": error.reason}  # pyright: ignore[reportAttributeAccessIssue]
-        write_json(Path(spec["result"]), {"refused": refusal})
+        write_json(Path(spec["result"]), {"refused": refusal, "peak_bytes": peak_bytes()})
         return REFUSED
-    write_json(Path(spec["result"]), json.loads(json.dumps(result)))
+    write_json(Path(spec["result"]), {**json.loads(json.dumps(result)), "peak_bytes": peak_bytes()})
     return 0
 
 

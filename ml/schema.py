@@ -10,7 +10,7 @@ SCHEMAS: dict[str, dict[str, str]] = {
         "index_date": "M",
         "split": "O",
         "y_true": "n",
-        "age": "i",
+        "age": "n",
         "sex": "O",
         "n_events": "i",
     },

@@ -1,23 +1,23 @@
 """The arms: one asset a task and arm, made from the study's rows."""
 
 import dataclasses
-import json
 
 import dagster as dg
 
-from ml.artefact import whole_file, write_json
-from ml.code_key import code_key
+from ml.artefact import write_json
+from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.models.registry import MODELS
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.child import run_child
-from orchestration.platform import Platform, now
+from orchestration.held_out import log_reading
+from orchestration.platform import Platform
 from orchestration.step import Computed, carry_out, find_record, result, upstream
 from orchestration.tasks import OWNERS, blocked_by, embedding_view
 from orchestration.versions import library_versions
 
-LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "torch")
 
 
 def step_name(task: str, arm: str) -> str:
@@ -54,7 +54,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
         def compute(cost: Cost) -> Computed:
             if reason is not None:
                 return _refused(platform, task, arm, {"guard": "task_checks", "reason": reason})
-            _log_reading(platform, context.run_id, task, arm, name)
+            log_reading(platform, context.run_id, task.task, arm.name)
             done = run_child("arm", _spec(platform, task, arm, view), cost, context.log.info)
             if "refused" in done:
                 return _refused(platform, task, arm, done["refused"])
@@ -74,6 +74,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
                 "seed": platform.study.seed,
                 "configurations": platform.study.configurations,
                 "code": code_key("ml.arm"),
+                "run": module_key("ml.run"),
                 "libraries": library_versions(*LIBRARIES),
             },
             outputs=[refusal]
@@ -124,22 +125,3 @@ def _not_refused(task: Task, *, found: int) -> dict[str, object]:
         "severity": "block",
         "passed": found == 0,
     }
-
-
-def _log_reading(platform: Platform, run_id: str, task: Task, arm: Arm, name: str) -> None:
-    """Append to the log, before any score is made, that this arm reads held-out examples now."""
-    snapshot = upstream(platform, "published", verify=False).metadata["snapshot"]
-    row = {
-        "at": now(),
-        "study_sha256": platform.study.sha256,
-        "snapshot": snapshot,
-        "task": task.task,
-        "arm": arm.name,
-        "step": name,
-        "code": code_key("ml.arm"),
-        "run_id": run_id,
-    }
-    log = platform.home.held_out_log
-    old = log.read_text(encoding="utf-8") if log.exists() else ""
-    with whole_file(log) as temporary:
-        temporary.write_text(old + json.dumps(row, sort_keys=True) + "\n", encoding="utf-8")

@@ -211,7 +211,7 @@ def run_task_checks(
 def shortage(examples: Path) -> str:
     """Say in words which split lacks cases or non-cases."""
     short = [
-        f"{split}: {cases} cases of {n}"
+        f"{split}: fewer than {MINIMUM_CASES} cases or non-cases"
         for split, (n, cases) in sorted(split_counts(examples).items())
         if cases < MINIMUM_CASES or n - cases < MINIMUM_CASES
     ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml.artefact import read_json, write_json
-from ml.cost import PEAK_UNIT, Cost
+from ml.cost import Cost
 from ml.run import REFUSED
 from orchestration.home import ROOT
 
@@ -35,7 +35,8 @@ def run_child(
 ) -> dict[str, Any]:
     """Run `python -m ml.run` on a spec; return its result, which holds `refused` after a refusal.
 
-    Adds the child's CPU time and peak memory to `cost`. A killed parent kills the child (prctl there);
+    Adds the child's own peak memory to `cost` (its ru_maxrss would start from this process's size); its
+    CPU time counts as that of an ended child. A killed parent kills the child (prctl there);
     an interrupted one ends it here.
 
     Raises:
@@ -56,17 +57,17 @@ def run_child(
         try:
             for line in process.stdout:
                 progress(line.rstrip())
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            process.wait()
         except BaseException:
             process.send_signal(signal.SIGTERM)
             process.wait()
             raise
         finally:
             process.stdout.close()
-        cost.peak_bytes = max(cost.peak_bytes, usage.ru_maxrss * PEAK_UNIT)
         if process.returncode not in (0, REFUSED):
             raise ChildFailedError(
                 f"The step `{step}` ended with exit code {process.returncode}; the console says why"
             )
-        return read_json(result)
+        found = read_json(result)
+        cost.peak_bytes = max(cost.peak_bytes, found.pop("peak_bytes"))
+        return found

@@ -3,15 +3,17 @@
 import argparse
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ml.artefact import read_json
 from ml.strict import InputError
 from orchestration.home import ROOT
-from orchestration.platform import Platform, platform_of
+from orchestration.platform import Platform, now, platform_of
 
 LOOPBACK = "127.0.0.1"
 MODULE = "orchestration.definitions"
@@ -52,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("env", help="print the environment that `run` sets, as shell exports")
     given = parser.parse_args(arguments)
     try:
+        _make_paths_absolute()
         platform = platform_of(os.environ)
         environment = prepare(platform, download=getattr(given, "download", False))
         if given.command == "run":
@@ -62,6 +65,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"second-opinion: {error}", file=sys.stderr)
         return 2
+
+
+def _make_paths_absolute() -> None:
+    """Resolve the variables of the contract here: Dagster and its children run in another folder."""
+    for name in ("STUDY", "SOURCE", "HOME", "MODELS"):
+        given = os.environ.get(f"SECOND_OPINION_{name}")
+        # A study may also be named relative to the project, as in its default.
+        if given and (name != "STUDY" or Path(given).exists()):
+            os.environ[f"SECOND_OPINION_{name}"] = str(Path(given).expanduser().resolve())
 
 
 def prepare(platform: Platform, *, download: bool = False) -> dict[str, str]:
@@ -91,10 +103,13 @@ def prepare(platform: Platform, *, download: bool = False) -> dict[str, str]:
 
 def _run(platform: Platform, environment: dict[str, str], select: str) -> int:
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", MODULE, "--select", select]
+    started = now()
     code = subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
-    report = platform.home.report / "index.html"
-    if code == 0 or report.exists():
-        print(_closing_words(platform, code, report))
+    closing = platform.home.closing
+    if closing.exists() and read_json(closing)["report_at"] >= started:
+        print(_closing_words(platform, code, platform.home.report / "index.html"))
+    else:
+        print(f"\nThis run ended with exit code {code} and without a report; nothing made before was lost")
     return code
 
 
@@ -145,7 +160,7 @@ def _env(environment: dict[str, str]) -> int:
     names = ("DAGSTER_HOME", *SURROUNDINGS, *OFFLINE)
     for name in names:
         if name in environment:
-            print(f"export {name}={environment[name]!r}")
+            print(f"export {name}={shlex.quote(environment[name])}")
     return 0
 
 

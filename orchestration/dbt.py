@@ -1,5 +1,6 @@
 """dbt: from landed tables to cohorts, labels and inputs, built into a new warehouse and then published."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from ml.artefact import sha256_file, sha256_json
 from ml.cost import Cost
+from ml.strict import InputError
 from orchestration.home import DBT_PROJECT
 from orchestration.platform import Platform
 from orchestration.source import landing_folder, table_key
@@ -73,6 +75,15 @@ def manifest_path(platform: Platform) -> Path:
     target = platform.home.dbt / "target"
     manifest, parsed = target / "manifest.json", target / "parsed_project.sha256"
     key = project_key()
+    platform.home.dbt.mkdir(parents=True, exist_ok=True)
+    with (platform.home.dbt / "parse.guard").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # webserver and daemon load the code location at once
+        _parse_if_changed(platform, manifest, parsed, key)
+    return manifest
+
+
+def _parse_if_changed(platform: Platform, manifest: Path, parsed: Path, key: str) -> None:
+    target = manifest.parent
     if not manifest.exists() or not parsed.exists() or parsed.read_text(encoding="ascii") != key:
         command = [str(_dbt()), "--quiet", "parse", "--project-dir", str(DBT_PROJECT), "--profiles-dir"]
         command += [str(DBT_PROJECT), "--target-path", str(target), "--log-path", str(platform.home.dbt)]
@@ -80,7 +91,6 @@ def manifest_path(platform: Platform) -> Path:
         if done.returncode:
             raise DbtParseError(f"dbt cannot parse `dbt_project`:\n{done.stdout}{done.stderr}")
         parsed.write_text(key, encoding="ascii")
-    return manifest
 
 
 def warehouse_assets(platform: Platform) -> dg.AssetsDefinition:
@@ -99,6 +109,11 @@ def warehouse_assets(platform: Platform) -> dg.AssetsDefinition:
         events: list[Any] = []
 
         def compute(cost: Cost) -> Computed:
+            if context.is_subset:
+                raise InputError(
+                    "A part of the warehouse was selected, and it must be built anew as a whole"
+                    "\n\nhint: select all of it: --select '*', or the groups of dbt together"
+                )
             checks = _build(platform, context, project, landing, events)
             return Computed({"tests": len(checks), "models": len(events)}, checks)
 
@@ -180,7 +195,7 @@ def _emit(context: dg.AssetExecutionContext, record: Record) -> Iterator[Any]:
     tests = {(tuple(row["asset"]), row["name"]): row for row in record.checks}
     upstream_of = {key: sorted(deps) for key, deps in sorted(context.assets_def.asset_deps.items())}
     in_order = [key for key in TopologicalSorter(upstream_of).static_order() if key in upstream_of]
-    for key in in_order:
+    for key in (key for key in in_order if key in context.selected_asset_keys):
         yield dg.MaterializeResult(
             asset_key=key,
             data_version=dg.DataVersion(record.data_version),

@@ -1,18 +1,18 @@
 """Evaluation: one task's arms on the same held-out examples, with the study's comparisons."""
 
 import dataclasses
-import json
 from typing import Any
 
 import dagster as dg
 
-from ml.code_key import code_key
+from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.models.registry import MODELS
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.arms import step_name
 from orchestration.child import run_child
+from orchestration.held_out import log_reading, readings
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform
 from orchestration.step import Computed, Record, carry_out, result, upstream
@@ -47,6 +47,9 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
     def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         arms = {arm.name: upstream(platform, step_name(task.task, arm.name)) for arm in study.arms}
         oracle = upstream(platform, f"{task.task}/oracle") if with_oracle else None
+        for name, arm in arms.items():
+            if not arm.refused:  # reused scores under an edited protocol are a reading too
+                log_reading(platform, context.run_id, task.task, name)
         arguments = _arguments(platform, task, arms, with_oracle=oracle is not None and not oracle.refused)
 
         def compute(cost: Cost) -> Computed:
@@ -66,6 +69,7 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
                 "arms": {name: arm.data_version for name, arm in arms.items()},
                 "oracle": oracle.data_version if oracle else None,
                 "code": code_key("ml.evaluation.evaluate"),
+                "run": module_key("ml.run"),
                 "libraries": library_versions("numpy", "pandas", "scipy"),
             },
             outputs=[target],
@@ -75,17 +79,6 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         return result(record, key)
 
     return evaluation
-
-
-def readings(platform: Platform) -> int:
-    """Count this study's readings of held-out data; a crash and its completion are one (METHODS 19)."""
-    log = platform.home.held_out_log
-    seen: dict[tuple[str, str], set[tuple[str, str]]] = {}
-    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
-        row = json.loads(line)
-        if row["study_sha256"] == platform.study.sha256:
-            seen.setdefault((row["task"], row["arm"]), set()).add((row["snapshot"], row["code"]))
-    return max((len(read) for read in seen.values()), default=0)
 
 
 def _arguments(
@@ -108,7 +101,7 @@ def _arguments(
         "n_primary": max(1, len(study.comparisons)),
         "qualifiers": [] if study.data == "real" else [f"{study.data} patients"],
         "competitors": {arm.name: _competitor(arm, arms[arm.name]) for arm in study.arms},
-        "n_reading": max(1, readings(platform)),
+        "n_reading": max(1, readings(platform, task.task)),
     }
 
 

@@ -1,6 +1,7 @@
 """The home: everything the platform writes, and where. One study, one home, one Dagster instance."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +113,11 @@ class Home:
         return self.root / "lock.json"
 
     @property
+    def closing(self) -> Path:
+        """When a run last ended with a report, made or found unchanged."""
+        return self.root / "closing.json"
+
+    @property
     def identity(self) -> Path:
         """Whose home this is."""
         return self.root / "home.json"
@@ -146,3 +152,13 @@ def claim_home(root: Path, study_name: str, *, now: str) -> Home:
             "\n\nhint: set SECOND_OPINION_HOME to another folder; one study has one home"
         )
     return home
+
+
+def forget_old(folder: Path, *, keep: Path) -> None:
+    """Remove all but two of the states in a folder: `keep`, and the latest before it."""
+    others = sorted(
+        (state for state in folder.iterdir() if state.is_dir() and state != keep),
+        key=lambda state: state.stat().st_mtime,
+    )
+    for state in others[:-1]:
+        shutil.rmtree(state)

@@ -78,7 +78,7 @@ def land(source: Path, target: Path) -> Landed:
     """
     with _connection() as connection:
         found = _find_tables(connection, source)
-        faults = _contract_faults(found)
+        faults = [*_contract_faults(found), *_unread(source)]
         if faults:
             raise _refused(source, faults)
         for name, table in found.items():
@@ -281,6 +281,16 @@ def _nothing_recognised(source: Path) -> InputError:
         f"Nothing recognised in `{source.name}`: no file or table has the name of a CDM table"
         f". Allowed: {', '.join(cdm_tables())}"
     )
+
+
+def _unread(source: Path) -> list[str]:
+    """Return as faults what has the name of a CDM table and a form that is not read: never land it empty."""
+    if not source.is_dir():
+        return []
+    read = set(source_files(source))
+    entries = (entry for entry in sorted(source.iterdir()) if entry not in read)
+    names = [entry.name for entry in entries if entry.name.split(".")[0].lower() in cdm_tables()]
+    return [f"`{name}` is named like a CDM table but is no plain Parquet or CSV file" for name in names]
 
 
 def _refused(source: Path, faults: list[str]) -> InputError:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 from dagster import DagsterInstance
 
 from ml.artefact import read_json, write_json
@@ -56,19 +55,26 @@ def _myself() -> dict[str, Any]:
     # Under the multiprocess executor a step is a child of the run's process; the run is who writes.
     parent = multiprocessing.parent_process()
     pid = os.getpid() if parent is None or parent.pid is None else parent.pid
-    return {"pid": pid, "pid_started": psutil.Process(pid).create_time(), "boot_id": _boot_id()}
+    return {"pid": pid, "pid_started": started_ticks(pid), "boot_id": _boot_id()}
 
 
 def _alive(holder: dict[str, Any], instance: DagsterInstance) -> bool:
-    if holder["boot_id"] != _boot_id() or not psutil.pid_exists(holder["pid"]):
-        return False
-    if psutil.Process(holder["pid"]).create_time() != holder["pid_started"]:
+    if holder["boot_id"] != _boot_id() or started_ticks(holder["pid"]) != holder["pid_started"]:
         return False
     run = instance.get_run_by_id(holder["run_id"])
     if run is not None:
         return not run.is_finished
     # Unknown to this instance: another instance's run if it lives in another process.
     return holder["pid"] != _myself()["pid"]
+
+
+def started_ticks(pid: int) -> int | None:
+    """Return when a process started, in clock ticks after boot (proc(5), field 22); None if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 def _boot_id() -> str:

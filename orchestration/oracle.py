@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from ml.code_key import code_key
+from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.tasks import Task
 from orchestration.child import run_child
@@ -67,6 +67,7 @@ def oracle_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
                 "window": [task.tar_start_days, task.tar_end_days],
                 "seed": platform.study.seed,
                 "code": code_key("ml.simulator.oracle"),
+                "run": module_key("ml.run"),
                 "libraries": library_versions("numpy", "pandas"),
             },
             outputs=[target],

@@ -7,11 +7,12 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from ml.artefact import manifest, sha256_file, sha256_json, whole_folder, write_json
+from ml.artefact import differences, manifest, sha256_file, sha256_json, whole_folder, write_json
 from ml.code_key import code_key
 from ml.cost import Cost
 from orchestration.checks import SNAPSHOT_CHECKS, run_snapshot_checks
 from orchestration.expectations import judge
+from orchestration.home import forget_old
 from orchestration.platform import Platform
 from orchestration.step import Computed, carry_out, result, upstream
 from orchestration.versions import library_versions
@@ -35,8 +36,6 @@ RELATIONS = {
     "source_quirk": "name, source_table",
     "study_period": "all",
 }
-# What is kept of old snapshots: the one in force and the one before it.
-SNAPSHOTS_KEPT = 2
 
 
 def published_asset(platform: Platform) -> dg.AssetsDefinition:
@@ -67,7 +66,7 @@ def published_asset(platform: Platform) -> dg.AssetsDefinition:
             rows = judge(run_snapshot_checks(folder))
             if all(row["passed"] or row["severity"] == "warn" for row in rows):
                 _swap(home.published, folder)
-                _forget_old(home.snapshots, keep=folder)
+                forget_old(home.snapshots, keep=folder)
             return Computed({"snapshot": snapshot, **_facts(folder)}, rows)
 
         record = carry_out(
@@ -103,6 +102,9 @@ def _publish(warehouse: Path, snapshots: Path) -> str:
         write_json(folder / "manifest.json", described)
     snapshot = sha256_json(files)[:16]
     named = snapshots / snapshot
+    if named.exists() and not differences(named, files):
+        shutil.rmtree(unnamed)  # the same contents; the one in force stays where it is
+        return snapshot
     if named.exists():
         shutil.rmtree(named)
     unnamed.rename(named)
@@ -115,15 +117,6 @@ def _swap(link: Path, folder: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.relative_to(link.parent), target_is_directory=True)
     temporary.replace(link)
-
-
-def _forget_old(snapshots: Path, *, keep: Path) -> None:
-    others = sorted(
-        (folder for folder in snapshots.iterdir() if folder.is_dir() and folder != keep),
-        key=lambda folder: folder.stat().st_mtime,
-    )
-    for folder in others[: max(0, len(others) - (SNAPSHOTS_KEPT - 1))]:
-        shutil.rmtree(folder)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

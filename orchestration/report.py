@@ -7,17 +7,17 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from ml.artefact import whole_folder
+from ml.artefact import whole_folder, write_json
 from ml.code_key import code_key
 from ml.cost import Cost
 from ml.run import TASK_TABLES
 from orchestration.arms import step_name
 from orchestration.evaluation import evaluation_step
 from orchestration.lock import release
-from orchestration.platform import Platform
+from orchestration.platform import Platform, now
 from orchestration.report_facts import collect_facts
 from orchestration.step import Computed, Record, carry_out, find_record, result, upstream
-from orchestration.tasks import OWNERS
+from orchestration.tasks import OWNERS, embedding_view
 from orchestration.versions import library_versions
 
 NAME = "report"
@@ -86,6 +86,7 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
             outputs=[home.report, home.evaluation / "tables"],
             compute=compute,
         )
+        write_json(home.closing, {"report_at": now(), "run_id": context.run_id})
         release(home.lock, context.run_id)
         return result(record, key, ["nothing_refused"])
 
@@ -105,7 +106,7 @@ def study_records(platform: Platform) -> dict[str, Record]:
     for task in platform.tasks:
         names += [f"{task}/examples"]
         optional = [f"{task}/{view}" for view in ("patient_text", "count_features", "oracle")]
-        optional += sorted({f"{task}/embedding_{arm.model}_{arm.max_tokens}" for arm in platform.study.arms})
+        optional += sorted({f"{task}/{embedding_view(arm)}" for arm in platform.study.arms})
         names += [name for name in optional if find_record(platform, name)]
         names += [step_name(task, arm.name) for arm in platform.study.arms]
         names += [evaluation_step(task)]

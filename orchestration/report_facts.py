@@ -13,7 +13,7 @@ from ml.report.facts import ArmFacts, AttritionStep, Refusal, ReportFacts, Split
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.arms import step_name
-from orchestration.evaluation import readings
+from orchestration.held_out import readings
 from orchestration.home import ROOT
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform, read_registrations
@@ -42,7 +42,7 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         snapshot=published["snapshot"],
         study_hash=study.sha256,
         registered_at=registered["registered_at"],
-        n_readings=readings(platform),
+        n_readings=max(readings(platform, task) for task in platform.tasks),
         home_created_at=read_json(home.identity)["made_at"],
         tasks=tuple(
             _task(platform, task, published["examples_by_task"].get(task.task, 0))

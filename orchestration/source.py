@@ -10,7 +10,9 @@ from ml.artefact import whole_folder
 from ml.cdm import cdm_tables
 from ml.code_key import code_key
 from ml.cost import Cost
+from ml.strict import InputError
 from orchestration.child import run_child
+from orchestration.home import forget_old
 from orchestration.landing import Landed, content_key, land
 from orchestration.platform import Platform
 from orchestration.step import Computed, Record, carry_out, result
@@ -92,6 +94,9 @@ def landed_snapshot(platform: Platform, context: dg.AssetExecutionContext) -> Re
 
     def compute(cost: Cost) -> Computed:
         landed = land(platform.source, target)
+        if content_key(platform.source)[:16] != snapshot:
+            raise InputError("The source changed while it was landed\n\nhint: run again when it holds still")
+        forget_old(platform.home.landing, keep=target)
         _report(context, landed)
         return Computed(
             {

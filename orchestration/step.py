@@ -58,13 +58,15 @@ def carry_out(
     key: Mapping[str, Any],
     outputs: Sequence[Path],
     compute: Callable[[Cost], Computed],
+    beside: Sequence[Path] = (),
     task: str = "",
     arm: str = "",
 ) -> Record:
     """Return the stored record if the key is the same and its artefacts are whole; else compute.
 
     `compute` gets the cost row to add to (a child process adds its own). Outputs of a refused step are
-    whatever of them exists. Everything that the step wrote is hashed into the record.
+    whatever of them exists. Everything that the step wrote is hashed into the record; what lies `beside`
+    is verified like it, but shared with other steps, and so no part of the data version.
     """
     take(platform.home.lock, context.run_id, context.instance)
     platform.register()
@@ -85,7 +87,7 @@ def carry_out(
         name=name,
         key=hashed,
         data_version=sha256_json({"files": hashes, "refused": computed.refused}),
-        outputs=hashes,
+        outputs={**hashes, **_hashes(platform.home.root, beside)},
         metadata=computed.metadata,
         checks=computed.checks,
         cost={"task": task, "arm": arm, "step": name, **cost.as_row()},

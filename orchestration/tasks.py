@@ -1,12 +1,15 @@
 """One task's assets: its examples (the firebreak), its input views and, on simulated data, its oracle."""
 
 import dataclasses
+from typing import Any
 
 import dagster as dg
 
-from ml.code_key import code_key
+from ml.artefact import DamagedArtefactError
+from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.embedding.encode import encoder_configuration
+from ml.embedding.store import store_folder
 from ml.inputs.count import CountOptions, write_count_features
 from ml.inputs.examples import ExampleOptions, attrition, cut_examples, split_counts
 from ml.inputs.text import TextOptions, write_patient_text
@@ -18,7 +21,7 @@ from orchestration.checks import TASK_CHECKS, run_task_checks, shortage
 from orchestration.child import run_child
 from orchestration.expectations import judge
 from orchestration.platform import Platform
-from orchestration.step import Computed, carry_out, result, upstream
+from orchestration.step import Computed, Record, carry_out, result, upstream
 from orchestration.versions import library_versions
 
 OWNERS = ["team:clinical-ml"]
@@ -45,12 +48,17 @@ def task_assets(platform: Platform, task: Task) -> list[dg.AssetsDefinition]:
 def blocked_by(platform: Platform, task: str) -> str | None:
     """Return why nothing of a task may learn, from the stored verdict on its examples; None if it may."""
     record = upstream(platform, f"{task}/examples", verify=False)
-    failed = [row for row in record.checks if row["severity"] == "block" and not row["passed"]]
+    failed = failed_blocks(record)
     if not failed:
         return None
-    words = [f"`{row['name']}` found {row['found']} of {row['looked_at']}" for row in failed]
-    more = f" ({record.metadata['shortage']})" if record.metadata["shortage"] else ""
-    return "; ".join(words) + more
+    # Names only: counts of 1 to 10 must not leave, and the check table holds them for those inside.
+    more = f" (in {record.metadata['shortage']})" if record.metadata["shortage"] else ""
+    return "; ".join(f"check `{row['name']}` failed" for row in failed) + more
+
+
+def failed_blocks(record: Record) -> list[dict[str, Any]]:
+    """Return the check rows of a record that block and did not pass."""
+    return [row for row in record.checks if row["severity"] == "block" and not row["passed"]]
 
 
 def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
@@ -72,6 +80,10 @@ def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
     )
     def examples(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         published = upstream(platform, "published")
+        if blocking := failed_blocks(published):
+            raise DamagedArtefactError(
+                f"The snapshot failed {', '.join(row['name'] for row in blocking)} and was not published"
+            )
         options = ExampleOptions(platform.study.max_examples_per_task, platform.study.seed)
         target = platform.home.examples(task.task)
 
@@ -203,6 +215,7 @@ def _embedding(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     )
     def embedding(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         texts = upstream(platform, f"{task.task}/patient_text")
+        encoder = encoder_configuration(model, max_tokens=max_tokens)
         reason = blocked_by(platform, task.task)
 
         def compute(cost: Cost) -> Computed:
@@ -229,10 +242,12 @@ def _embedding(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
                 "texts": texts.data_version,
                 "blocked": reason,
                 "model": dataclasses.asdict(model),
-                "encoder": dataclasses.asdict(encoder_configuration(model, max_tokens=max_tokens)),
+                "encoder": dataclasses.asdict(encoder),
                 "code": code_key("ml.embedding.encode"),
+                "run": module_key("ml.run"),
             },
             outputs=[target],
+            beside=[store_folder(platform.home.embeddings, encoder)],
             compute=compute,
             task=task.task,
             arm=arm.name,

@@ -25,6 +25,7 @@ def study_sensor(platform: Platform, job: Any) -> dg.SensorDefinition:
         name="source_changed",
         job=job,
         minimum_interval_seconds=LOOK_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description="Two equal looks at names, sizes and times; landing then hashes the contents.",
     )
     def source_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
@@ -48,12 +49,19 @@ def study_sensor(platform: Platform, job: Any) -> dg.SensorDefinition:
 def study_schedule(platform: Platform, job: Any) -> dg.ScheduleDefinition:
     """Request the study every night, with the source's fingerprint as run key."""
 
-    @dg.schedule(job=job, cron_schedule=NIGHTLY, execution_timezone="UTC", name="nightly")
+    @dg.schedule(
+        job=job,
+        cron_schedule=NIGHTLY,
+        execution_timezone="UTC",
+        name="nightly",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
     def nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         """Run the study at 03:00 UTC, unless a run is queued or going."""
         if busy := _busy(context.instance):
             return dg.SkipReason(busy)
-        return dg.RunRequest(run_key=_look(platform))
+        seen = _look(platform)
+        return dg.RunRequest(run_key=seen) if seen else dg.SkipReason("The source is not there")
 
     return nightly
 

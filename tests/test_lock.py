@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.lock import HomeLockedError, release, take
+from orchestration.lock import HomeLockedError, release, started_ticks, take
 
 
 @pytest.fixture
@@ -51,12 +51,10 @@ def test_run_in_another_living_process_holds_the_lock(lock: Path, instance: dg.D
     try:
         take(lock, "mine", instance)
         held = json.loads(lock.read_text())
-        import psutil
-
         held |= {
             "run_id": "theirs",
             "pid": holder.pid,
-            "pid_started": psutil.Process(holder.pid).create_time(),
+            "pid_started": started_ticks(holder.pid),
         }
         lock.write_text(json.dumps(held))
         with pytest.raises(HomeLockedError, match=str(holder.pid)):
@@ -85,7 +83,7 @@ def test_lock_of_an_earlier_boot_is_free(lock: Path, instance: dg.DagsterInstanc
 
 def test_reused_process_number_is_not_the_holder(lock: Path, instance: dg.DagsterInstance) -> None:
     take(lock, "gone", instance)
-    held = json.loads(lock.read_text()) | {"pid": os.getppid(), "pid_started": 1.0}
+    held = json.loads(lock.read_text()) | {"pid": os.getppid(), "pid_started": 1}
     lock.write_text(json.dumps(held))
     take(lock, "next", instance)
     assert json.loads(lock.read_text())["run_id"] == "next"

@@ -77,13 +77,13 @@ def _choose(tried: Iterator[Candidate], shown: Shown, progress: Callable[[str], 
 
 
 def _fit(candidate: Candidate, shown: Shown) -> bool:
-    """Fit on train; return whether a boosted model hit its ceiling of rounds while still improving."""
+    """Fit on train; return whether the model hit its ceiling of steps while still improving."""
     train, y_train = shown.rows("train")
     if candidate.ceiling is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)  # an unconverged fit is no result
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
             candidate.estimator.fit(train, y_train)
-        return False
+        return any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
     from lightgbm import early_stopping
 
     tuning, y_tuning = shown.rows("tuning")

@@ -1,5 +1,6 @@
 """Texts through a frozen encoder: padded to length buckets, pooled by mask, L2-normalised."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ml.code_key import code_key
 from ml.embedding.store import EmbeddingStore, EncoderConfiguration
 from ml.models.loading import load_encoder
 from ml.models.model import Model
@@ -52,6 +54,7 @@ def encoder_configuration(model: Model, *, max_tokens: int) -> EncoderConfigurat
         threads=THREADS,
         bucket_tokens=BUCKET_TOKENS,
         library=f"torch {version('torch')}, transformers {version('transformers')}",
+        code=code_key("ml.embedding.encode"),
     )
 
 
@@ -70,7 +73,7 @@ def embed(
         texts: columns example_id, text, text_sha256.
 
     Returns:
-        one row an example (example_id, text_sha256, n_tokens, n_tokens_cut), and the report.
+        one row an example (example_id, text_sha256, n_tokens, n_tokens_cut, vector_sha256), and the report.
     """
     import torch
 
@@ -87,8 +90,14 @@ def embed(
         rate = done / (time.monotonic() - started)
         left = (len(missing) - done) / rate
         progress(f"embedded {done} of {len(missing)} texts, {rate:.0f} a second, {left:.0f} s left")
+    # The hash of each vector ties the index to what the store holds: other vectors, another data version.
+    lengths["vector_sha256"] = [
+        hashlib.sha256(vector.tobytes()).hexdigest() for vector in store.read(lengths["text_sha256"].tolist())
+    ]
     index = texts[["example_id", "text_sha256"]].merge(
-        lengths[["text_sha256", "n_tokens", "n_tokens_cut"]], on="text_sha256", validate="many_to_one"
+        lengths[["text_sha256", "n_tokens", "n_tokens_cut", "vector_sha256"]],
+        on="text_sha256",
+        validate="many_to_one",
     )
     report = EmbeddingReport(
         store=store.folder.name,

@@ -26,11 +26,17 @@ class EncoderConfiguration:
     threads: int
     bucket_tokens: int
     library: str
+    code: str
 
     @property
     def key(self) -> str:
         """Short name of this configuration."""
         return sha256_json(dataclasses.asdict(self))[:16]
+
+
+def store_folder(root: Path, configuration: EncoderConfiguration) -> Path:
+    """Return where the vectors of a configuration lie below `root`."""
+    return root / f"{configuration.model}-{configuration.key}"
 
 
 class EmbeddingStore:
@@ -42,7 +48,7 @@ class EmbeddingStore:
     @classmethod
     def of(cls, root: Path, configuration: EncoderConfiguration) -> "EmbeddingStore":
         """Return the store of a configuration below `root`, made if it is new."""
-        folder = root / f"{configuration.model}-{configuration.key}"
+        folder = store_folder(root, configuration)
         folder.mkdir(parents=True, exist_ok=True)
         described = folder / "configuration.json"
         if not described.exists():

@@ -106,7 +106,7 @@ def _features(
     ).fetchall()[0][0]
     person = pd.concat(
         [
-            rows.assign(feature="age", value=rows["age"].astype(float)),
+            rows.assign(feature="age", value=rows["age"].astype(float)).dropna(subset=["value"]),
             rows.assign(feature="sex/" + rows["sex"].fillna("unknown"), value=1.0),
         ]
     )

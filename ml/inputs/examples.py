@@ -149,9 +149,10 @@ def _quoted(path: Path) -> str:
 
 
 def read_examples(folder: Path) -> pd.DataFrame:
-    """Return the checked `example` table of a cut, in order of example_id; y_true is Int64 with nulls."""
+    """Return the checked `example` table of a cut, by example_id; y_true and age are Int64 with nulls."""
     frame = pd.read_parquet(folder / "example.parquet")
-    frame["y_true"] = frame["y_true"].astype("Int64")
+    for column in ("y_true", "age"):
+        frame[column] = frame[column].astype("Int64")
     return check(frame, "example")
 
 

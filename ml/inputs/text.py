@@ -94,7 +94,10 @@ concept_count as (
 patient_text as (
     select
         example.example_id,
-        example.age || '-year-old ' || coalesce(example.sex, 'person') || '. '
+        coalesce(
+            example.age || '-year-old ' || coalesce(example.sex, 'person'),
+            coalesce(example.sex, 'person') || ' of unknown age'
+        ) || '. '
         || coalesce(record.words, 'Nothing recorded before.') as text,
         example.n_events,
         coalesce(concept_count.n_concepts, 0) as n_concepts,
