@@ -1,5 +1,6 @@
 """A small right OMOP source as plain rows, written as Parquet, CSV or DuckDB, for tests to spoil."""
 
+import atexit
 import csv
 import io
 import traceback
@@ -135,6 +136,9 @@ def described(folder: Path, table: str) -> list[tuple[str, str]]:
 @cache
 def _connection() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1})
+
+
+atexit.register(_connection.cache_clear)  # DuckDB complains of connections that outlive it
 
 
 def refusal(source: Path, target: Path) -> str:

@@ -161,8 +161,8 @@ def test_the_shortage_names_the_splits_that_lack_cases(tmp_path):
     tables = make_world(1, PERSONS)
     few_cases(tables)
     task_rows(tmp_path, tables)
-    assert shortage(tmp_path / "examples").startswith(f"tuning: {MINIMUM_CASES - 1} cases of ")
-    assert ";" not in shortage(tmp_path / "examples")
+    # No exact count: the report that may leave shows these words.
+    assert shortage(tmp_path / "examples") == f"tuning: fewer than {MINIMUM_CASES} cases or non-cases"
 
 
 @pytest.mark.parametrize(

@@ -151,15 +151,12 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_study_is_refused_with_the_value_and_what_is_allowed(tmp_path, case):
+    assert len(WRONG) >= 50
     text, said = WRONG[case]
     with pytest.raises(InputError) as refused:
         read(tmp_path, text)
     for words in said:
         assert words in str(refused.value)
-
-
-def test_the_list_of_wrong_studies_is_long():
-    assert len(WRONG) >= 50
 
 
 def test_a_study_that_is_not_utf_8_is_refused(tmp_path):

@@ -70,7 +70,7 @@ def test_the_demo_tasks_are_what_the_methods_say():
 
 def test_the_bleeding_task_asks_no_age_and_no_history():
     task = read_tasks(SEEDS)["gi_bleed_1y"]
-    assert (task.age_min, task.prior_observation_days, task.oracle) == (None, 0, "none")
+    assert (task.age_min, task.age_max, task.prior_observation_days) == (None, None, 0)
     assert {row.domain for row in task.criteria if row.role == "entry"} == {"Drug"}
 
 
