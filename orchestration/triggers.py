@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from ml.strict import InputError
 from orchestration.landing import source_fingerprint
 from orchestration.platform import Platform
 
@@ -70,7 +71,10 @@ def _look(platform: Platform) -> str | None:
     """Return the fingerprint of the source; a simulated one that is not written yet is its recipe."""
     if platform.simulates:
         return platform.study.sha256
-    return source_fingerprint(platform.source) if platform.source.exists() else None
+    try:
+        return source_fingerprint(platform.source)
+    except InputError:
+        return None  # nothing that is read lies there, or nothing at all: a reason to wait, not to fail
 
 
 def _busy(instance: dg.DagsterInstance) -> str | None:

@@ -183,7 +183,7 @@ def test_every_field_of_a_configuration_is_another_store(tmp_path):
     fields = {
         "model": "other", "files": (("a", "b"),), "pooling": "last_token", "max_tokens": 64,
         "truncation_side": "left", "instruction": "Judge:", "dtype": "bfloat16", "device": "cuda",
-        "threads": 7, "bucket_tokens": 8, "library": "torch 0", "code": "0", "code": "0",
+        "threads": 7, "bucket_tokens": 8, "library": "torch 0", "code": "0",
     }  # fmt: skip
     assert set(fields) == set(configuration.__dataclass_fields__)
     keys = {replace(configuration, **{name: value}).key for name, value in fields.items()}
