@@ -28,7 +28,7 @@ check: install-test
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 1 dbt_project/models dbt_project/tests
+	$(BIN)/sqlfluff lint --processes 1 dbt_project/models $(wildcard dbt_project/tests/*.sql)
 	SECOND_OPINION_HOME=$$(mktemp -d)/home $(BIN)/dagster definitions validate -m orchestration.definitions
 
 proof: install-test
