@@ -21,19 +21,6 @@ from orchestration.tasks import OWNERS, embedding_view
 from orchestration.versions import library_versions
 
 NAME = "report"
-COST_COLUMNS = (
-    "task",
-    "arm",
-    "step",
-    "wall_s",
-    "cpu_s",
-    "peak_bytes",
-    "accelerator_s",
-    "tokens",
-    "bytes",
-    "reused",
-)
-CHECK_COLUMNS = ("name", "task", "looked_at", "found", "limit", "severity", "passed")
 
 
 def report_asset(platform: Platform) -> dg.AssetsDefinition:
@@ -135,7 +122,7 @@ def _write(platform: Platform, records: dict[str, Record], run_id: str) -> list[
 
 def _evaluated(platform: Platform, records: dict[str, Record]) -> dict[str, pd.DataFrame]:
     """Join the tables of every task that was evaluated; none leaves only an empty check table."""
-    from ml.evaluation.evaluate import TaskEvaluation, combine
+    from ml.evaluation.evaluate import CHECK_COLUMNS, TaskEvaluation, combine
 
     evaluated = [
         TaskEvaluation(**_task_tables(platform.home.evaluation / task), n_redrawn=0)
@@ -154,12 +141,16 @@ def _task_tables(folder: Path) -> dict[str, Any]:
 
 def _costs(records: dict[str, Record], run_id: str) -> pd.DataFrame:
     """One row a step; `reused` says that an earlier run computed it."""
+    from ml.report.tables import COST_COLUMNS
+
     rows = [{**record.cost, "reused": record.run_id != run_id} for record in records.values()]
     return pd.DataFrame(rows, columns=pd.Index(COST_COLUMNS))
 
 
 def _checks(records: dict[str, Record], evaluated: pd.DataFrame) -> pd.DataFrame:
     """Every check of the study in one table: dbt's tests as one row, then ours as they were judged."""
+    from ml.evaluation.evaluate import CHECK_COLUMNS
+
     rows: list[dict[Any, Any]] = [_dbt_row(records["warehouse"].checks)]
     for name, record in records.items():
         if name != "warehouse":
