@@ -11,6 +11,7 @@ from orchestration.platform import Platform, platform_of
 from orchestration.triggers import study_job, study_schedule, study_sensor
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.platform
 
 
 @pytest.fixture(scope="module")
