@@ -13,7 +13,7 @@ from ml.tasks import Task
 from orchestration.child import run_child
 from orchestration.held_out import log_reading
 from orchestration.platform import Platform
-from orchestration.step import Computed, carry_out, find_record, result, upstream
+from orchestration.step import Computed, blocking_row, carry_out, find_record, result, upstream
 from orchestration.tasks import OWNERS, blocked_by, embedding_view
 from orchestration.versions import library_versions
 
@@ -59,7 +59,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
             if "refused" in done:
                 return _refused(platform, task, arm, done["refused"])
             refusal.unlink(missing_ok=True)
-            return Computed(done, [_not_refused(task, found=0)])
+            return Computed(done, [blocking_row("not_refused", task.task, looked_at=1, found=0)])
 
         record = carry_out(
             platform,
@@ -112,16 +112,4 @@ def _spec(platform: Platform, task: Task, arm: Arm, view: str | None) -> dict[st
 def _refused(platform: Platform, task: Task, arm: Arm, refusal: dict[str, str]) -> Computed:
     """Leave the reason beside where predictions would be; a refusal is a result."""
     write_json(platform.home.refusal(task.task, arm.name), refusal)
-    return Computed(checks=[_not_refused(task, found=1)], refused=refusal)
-
-
-def _not_refused(task: Task, *, found: int) -> dict[str, object]:
-    return {
-        "name": "not_refused",
-        "task": task.task,
-        "looked_at": 1,
-        "found": found,
-        "limit": 0,
-        "severity": "block",
-        "passed": found == 0,
-    }
+    return Computed(checks=[blocking_row("not_refused", task.task, looked_at=1, found=1)], refused=refusal)

@@ -18,7 +18,7 @@ from ml.strict import InputError
 from orchestration.home import DBT_PROJECT
 from orchestration.platform import Platform
 from orchestration.source import landing_folder, table_key
-from orchestration.step import Computed, Record, carry_out, find_record, upstream
+from orchestration.step import Computed, Record, carry_out, upstream
 from orchestration.versions import library_versions
 
 NAME = "warehouse"
@@ -215,8 +215,3 @@ def _dbt() -> Path:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "TZ": "UTC"}
-
-
-def last_build(platform: Platform) -> Record | None:
-    """Return the record of the warehouse, if it was ever built."""
-    return find_record(platform, NAME)

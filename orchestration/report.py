@@ -1,6 +1,5 @@
 """The report: what may leave. It runs last, is written whatever was refused, and then ends the run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from orchestration.evaluation import evaluation_step
 from orchestration.lock import release
 from orchestration.platform import Platform, now
 from orchestration.report_facts import collect_facts
-from orchestration.step import Computed, Record, carry_out, find_record, result, upstream
+from orchestration.step import Computed, Record, blocking_row, carry_out, find_record, result, upstream
 from orchestration.tasks import OWNERS, embedding_view
 from orchestration.versions import library_versions
 
@@ -55,9 +54,10 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
 
         def compute(_: Cost) -> Computed:
             refused = _write(platform, records, context.run_id)
+            arms = len(platform.tasks) * len(platform.study.arms)
             return Computed(
-                {"page": dg_path(home.report / "index.html"), "refused_arms": len(refused)},
-                [_nothing_refused(platform, len(refused))],
+                {"page": "report/index.html", "refused_arms": refused},
+                [blocking_row("nothing_refused", "", looked_at=arms, found=refused)],
             )
 
         record = carry_out(
@@ -80,11 +80,6 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
     return report
 
 
-def dg_path(path: Path) -> str:
-    """Return a path below the home as text for metadata: its last two parts only."""
-    return "/".join(path.parts[-2:])
-
-
 def study_records(platform: Platform) -> dict[str, Record]:
     """Return the records of every step of the study, in the order of the road."""
     names = ["landing", "warehouse", "published"]
@@ -100,8 +95,8 @@ def study_records(platform: Platform) -> dict[str, Record]:
     return {name: upstream(platform, name, verify=False) for name in names}
 
 
-def _write(platform: Platform, records: dict[str, Record], run_id: str) -> list[str]:
-    """Write `evaluation/tables` unsuppressed and `report/` suppressed; return the refused arms."""
+def _write(platform: Platform, records: dict[str, Record], run_id: str) -> int:
+    """Write `evaluation/tables` unsuppressed and `report/` suppressed; return how many arms were refused."""
     from ml.report.page import build_page, report_tables, summary_lines
 
     home = platform.home
@@ -117,7 +112,7 @@ def _write(platform: Platform, records: dict[str, Record], run_id: str) -> list[
             table.to_csv(folder / f"{name}.csv", index=False)
         summary = "\n".join(summary_lines(facts, tables))
         (folder / "summary.txt").write_text(summary + "\n", encoding="utf-8")
-    return [f"{refusal.task}/{refusal.arm}" for refusal in facts.refusals]
+    return len(facts.refusals)
 
 
 def _evaluated(platform: Platform, records: dict[str, Record]) -> dict[str, pd.DataFrame]:
@@ -151,35 +146,11 @@ def _checks(records: dict[str, Record], evaluated: pd.DataFrame) -> pd.DataFrame
     """Every check of the study in one table: dbt's tests as one row, then ours as they were judged."""
     from ml.evaluation.evaluate import CHECK_COLUMNS
 
-    rows: list[dict[Any, Any]] = [_dbt_row(records["warehouse"].checks)]
+    tests = records["warehouse"].checks
+    failed = sum(not test["passed"] for test in tests)
+    rows: list[dict[Any, Any]] = [blocking_row("dbt_tests_pass", "", looked_at=len(tests), found=failed)]
     for name, record in records.items():
         if name != "warehouse":
             rows += [{column: row[column] for column in CHECK_COLUMNS} for row in record.checks]
     rows += [dict(zip(CHECK_COLUMNS, row, strict=True)) for row in evaluated[list(CHECK_COLUMNS)].to_numpy()]
     return pd.DataFrame(rows, columns=pd.Index(CHECK_COLUMNS))
-
-
-def _dbt_row(tests: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    failed = sum(not test["passed"] for test in tests)
-    return {
-        "name": "dbt_tests_pass",
-        "task": "",
-        "looked_at": len(tests),
-        "found": failed,
-        "limit": 0.0,
-        "severity": "block",
-        "passed": failed == 0 and bool(tests),
-    }
-
-
-def _nothing_refused(platform: Platform, refused: int) -> dict[str, Any]:
-    arms = len(platform.tasks) * len(platform.study.arms)
-    return {
-        "name": "nothing_refused",
-        "task": "",
-        "looked_at": arms,
-        "found": refused,
-        "limit": 0,
-        "severity": "block",
-        "passed": refused == 0,
-    }

@@ -4,7 +4,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from ml.artefact import (
 )
 from ml.cost import Cost, measured
 from orchestration.lock import take
-from orchestration.platform import Platform
+from orchestration.platform import Platform, now
 
 
 @dataclass
@@ -93,7 +92,7 @@ def carry_out(
         cost={"task": task, "arm": arm, "step": name, **cost.as_row()},
         refused=computed.refused,
         run_id=context.run_id,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_at=now(),
     )
     write_json(_record_path(platform, name), _storable(record))
     return record
@@ -144,6 +143,19 @@ def result(
         metadata=shown,
         check_results=[check_result(by_name[name], asset_key) for name in check_names],
     )
+
+
+def blocking_row(name: str, task: str, *, looked_at: int, found: int) -> dict[str, Any]:
+    """Return a row of the check table that may find nothing, and must have looked at something."""
+    return {
+        "name": name,
+        "task": task,
+        "looked_at": looked_at,
+        "found": found,
+        "limit": 0,
+        "severity": "block",
+        "passed": found == 0 and looked_at > 0,
+    }
 
 
 def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetCheckResult:
