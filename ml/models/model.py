@@ -10,6 +10,7 @@ class Model:
 
     `files` are sha256 by file name of what is loaded; a folder that differs is refused.
     `package` and `package_folder` name an installed package that carries the folder.
+    `instruction_template` is how the model expects an instruction before a text.
     """
 
     name: str
@@ -22,7 +23,8 @@ class Model:
     package: str | None = None
     package_folder: str = ""
     files: tuple[tuple[str, str], ...] = ()
-    pooling: Literal["mean", "last_token", "none"] = "none"
+    pooling: Literal["mean", "last_token", "cls", "mean_no_instruction", "none"] = "none"
+    instruction_template: str = "{instruction}\n"
     max_tokens: int | None = None
     licence: str = ""
     smoke_only: bool = False
