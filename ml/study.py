@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -12,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from ml.inputs.view import BUILT_IN_VIEWS, InputView, read_views
 from ml.strict import InputError, read_fields, wrong
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")  # names become folders and Dagster asset keys
@@ -35,13 +37,24 @@ class Source:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: a model of the registry, the regime that adapts it and the input view it is shown."""
+    """One arm: a model of the registry, the regime that adapts it and the input view it is shown.
+
+    `k`: shots a class of a learning curve, one set of runs each; empty: all labels.
+    `of`: the arms whose representations (`concat`) or scores (`stack`) are joined.
+    `head`: over frozen vectors. `mode` and `shots` (in context, a class): of the regime `verbalizer`.
+    """
 
     name: str
     model: str
     regime: str
     input: str
     max_tokens: int | None = None
+    k: tuple[int, ...] = ()
+    of: tuple[str, ...] = ()
+    head: Literal["logistic_regression", "mlp"] = "logistic_regression"
+    mode: Literal["zero_shot", "in_context", "lora"] = "zero_shot"
+    shots: int = 0
+    four_bit: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,10 @@ class Study:
     arms: tuple[Arm, ...]
     comparisons: tuple[Comparison, ...]
     source: Source
+    inputs: tuple[InputView, ...] = ()
     seed: int = 20261121
+    seeds: int = 3
+    draws: int = 5
     split_salt: str = "second-opinion"
     data_end: str = "auto"
     coding_lag_days: int = 0
@@ -75,6 +91,11 @@ class Study:
     configurations: int = 6
     bootstrap_replicates: int = 2000
     alpha: float = 0.05
+
+    @property
+    def views(self) -> dict[str, InputView]:
+        """Every input view by name: the study's own and the built-in ones."""
+        return {**BUILT_IN_VIEWS, **{view.name: view for view in self.inputs}}
 
     @property
     def sha256(self) -> str:
@@ -117,6 +138,8 @@ def _parse(given: dict[str, Any], where: str) -> Study:
             for n, row in enumerate(_tables(given, "comparison", where), start=1)
         ),
     }
+    views = read_views(_tables(given, "input", where), where=where)
+    tables["inputs"] = tuple(view for name, view in views.items() if name not in BUILT_IN_VIEWS)
     source = given.pop("source", {})
     if isinstance(source, dict) and "simulate" in source:
         simulate = read_fields(Simulate, source["simulate"], where=f"[source] simulate of {where}")
@@ -151,13 +174,11 @@ def _require_names(
     for arm in study.arms:
         _known("model", [arm.model], models, f"arm `{arm.name}`")
         _known("regime", [arm.regime], regimes, f"arm `{arm.name}`")
-        _known("input", [arm.input], INPUT_VIEWS, f"arm `{arm.name}`")
+        _known("input", [arm.input], study.views, f"arm `{arm.name}`")
+        _known("arm", arm.of, [name for name in arms if name != arm.name], f"`of` of arm `{arm.name}`")
     for row in study.comparisons:
         _known("arm", [row.challenger, row.reference], arms, "a [[comparison]]")
         _known("task", [row.task], study.tasks, "a [[comparison]]")
-
-
-INPUT_VIEWS = ("none", "counts", "text")
 
 
 def _known(what: str, names: Iterable[str], allowed: Collection[str], where: str) -> None:
@@ -180,11 +201,21 @@ def _require_values(study: Study) -> None:
             "100 or more")  # fmt: skip
     limit = study.max_examples_per_task
     require(limit is None or limit > 0, "max_examples_per_task", limit, "1 or more, or absent for all")
+    require(1 <= study.seeds <= 20, "seeds", study.seeds, "1 to 20")
+    require(1 <= study.draws <= 20, "draws", study.draws, "1 to 20")
     for arm in study.arms:
+        is_text = study.views[arm.input].kind == "text"
         shown = arm.max_tokens is not None and arm.max_tokens >= 1
-        require(shown or (arm.max_tokens is None and arm.input != "text"), "max_tokens", arm.max_tokens,
+        require(shown or (arm.max_tokens is None and not is_text), "max_tokens", arm.max_tokens,
                 f"1 or more where the input is text (arm `{arm.name}`)")  # fmt: skip
+        rising = all(0 < low < high for low, high in itertools.pairwise((*arm.k, math.inf)))
+        require(rising, "k", list(arm.k), f"whole numbers of 1 or more, rising (arm `{arm.name}`)")
+        require(arm.shots >= 0, "shots", arm.shots, f"0 or more (arm `{arm.name}`)")
+    few_shot = {arm.name for arm in study.arms if arm.k}
     for row in study.comparisons:
+        for side in ("challenger", "reference"):
+            require(getattr(row, side) not in few_shot, side, getattr(row, side),
+                    "an arm trained on all labels: those with `k` show learning curves, no verdict")  # fmt: skip
         require(0 < row.margin < math.inf, "margin", row.margin, "above 0, and finite")
         require(row.challenger != row.reference, "challenger", row.challenger, "another arm than `reference`")
         require(bool(row.reason.strip()), "reason", row.reason, "why this margin, in words")

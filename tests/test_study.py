@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml.adaptation.names import REGIME_NAMES
+from ml.inputs.view import InputView, TextOptions
 from ml.models.registry import MODELS
 from ml.strict import InputError, read_fields
 from ml.study import Arm, Comparison, Simulate, Source, Study, read_study
@@ -131,6 +132,21 @@ WRONG = {
     "no example": (changed("[source]", "max_examples_per_task = 0\n[source]"), ["0", "1 or more"]),
     "context of nothing": (changed("max_tokens = 128", "max_tokens = 0"), ["0", "`max_tokens`", "1 or more"]),
     "text without a context": (changed("max_tokens = 128", ""), ["`max_tokens`", "minilm_frozen"]),
+    "no seed": (changed("[source]", "seeds = 0\n[source]"), ["0", "`seeds`", "1 to 20"]),
+    "no draw": (changed("[source]", "draws = 0\n[source]"), ["0", "`draws`", "1 to 20"]),
+    "no shot": (changed(ARM, ARM + "\nk = [0]"), ["[0]", "`k`", "count_lr", "1 or more"]),
+    "shots that fall": (changed(ARM, ARM + "\nk = [8, 4]"), ["[8, 4]", "`k`", "rising"]),
+    "shots below nothing": (changed(ARM, ARM + "\nshots = -1"), ["-1", "`shots`", "count_lr"]),
+    "few shots in a comparison": (changed(ARM, ARM + "\nk = [8]"), ["'count_lr'", "`reference`", "verdict"]),
+    "joins an unknown arm": (changed(ARM, ARM + '\nof = ["minilm"]'), ["`minilm`", "`of`", "minilm_frozen"]),
+    "joins itself": (changed(ARM, ARM + '\nof = ["count_lr"]'), ["`count_lr`", "`of`", "minilm_frozen"]),
+    "unknown head": (changed(ARM, ARM + '\nhead = "svm"'), ["'svm'", "mlp", "logistic_regression"]),
+    "unknown mode": (changed(ARM, ARM + '\nmode = "one_shot"'), ["'one_shot'", "zero_shot", "in_context"]),
+    "unknown key of an input": (
+        changed("[source]", '[[input]]\nname = "md"\nkind = "text"\nfont = 1\n[source]'),
+        ["`font`", "format", "[[input]]"],
+    ),
+    "input of an unknown view": (changed('input = "counts"', 'input = "md"'), ["`md`", "counts", "text"]),
     "name that is no folder": (changed('name = "small"', 'name = "../small"'), ["'../small'", "lower-case"]),
     "arm's name that is no folder": (changed('name = "count_lr"', 'name = "count lr"'), ["'count lr'"]),
     "no arm": (GOOD.partition("[[arm]]")[0], ["at least one", "[[arm]]"]),
@@ -162,6 +178,14 @@ def test_a_wrong_study_is_refused_with_the_value_and_what_is_allowed(tmp_path, c
 def test_a_study_that_is_not_utf_8_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"small\.toml"):
         read(tmp_path, GOOD.replace("good enough", "bien étudié").encode("latin-1"))
+
+
+def test_a_study_names_its_own_input_views(tmp_path):
+    table = '[[input]]\nname = "md"\nkind = "text"\nformat = "markdown"\nlook_back_days = 365\n\n[source]'
+    study = read(tmp_path, changed("[source]", table).replace('input = "text"', 'input = "md"'))
+    assert study.inputs == (InputView("md", "text", TextOptions(format="markdown", look_back_days=365)),)
+    assert study.views["md"] is study.inputs[0]
+    assert {"none", "counts", "text", "sequence"} < set(study.views)
 
 
 def test_a_near_miss_is_suggested(tmp_path):
@@ -232,7 +256,10 @@ OTHER = {
         "arms": (),
         "comparisons": (),
         "source": Source(path="other"),
+        "inputs": (InputView("other", "text", TextOptions()),),
         "seed": 1,
+        "seeds": 2,
+        "draws": 2,
         "split_salt": "other",
         "data_end": "none",
         "coding_lag_days": 1,
@@ -241,7 +268,19 @@ OTHER = {
         "bootstrap_replicates": 100,
         "alpha": 0.1,
     },
-    Arm: {"name": "o", "model": "o", "regime": "o", "input": "o", "max_tokens": 9},
+    Arm: {
+        "name": "o",
+        "model": "o",
+        "regime": "o",
+        "input": "o",
+        "max_tokens": 9,
+        "k": (8,),
+        "of": ("o",),
+        "head": "mlp",
+        "mode": "lora",
+        "shots": 2,
+        "four_bit": True,
+    },
     Comparison: {
         "challenger": "o",
         "reference": "o",
