@@ -42,14 +42,14 @@ class QuickTask:
     prior_days: int
 
 
-_HEART_FAILURE, _PANCREAS, _CANCERS = (316139, 319835, 4229440), (4180793,), (197500, 4115276)
+_HEART_FAILURE, _PANCREAS, _CANCERS = (316139, 319835, 4229440), (4180793,), (197500, 4112853, 4115276)
 _NSAIDS = (1118084, 1118088, 1124300, 40162359)
 TASKS = (
     QuickTask("dhf_1y", "condition", (201826,), _HEART_FAILURE, _HEART_FAILURE, 18, 365),
     QuickTask(
         "paca_1y",
         "condition",
-        (201826, 2000000001, 2000000002, 2000000003),
+        (201826, 201254, 2000000001, 2000000002, 2000000003),
         _PANCREAS,
         _PANCREAS + _CANCERS,
         45,
@@ -60,7 +60,8 @@ TASKS = (
 _EVENT_SQL = """
 create or replace temp table event as
 with stay as (
-    select visit_occurrence_id, visit_end_date from visit_occurrence where visit_concept_id in (9201, 9203)
+    select visit_occurrence_id, visit_end_date from visit_occurrence
+    where visit_concept_id in (9201, 9203, 262)
 ),
 condition as (
     select person_id, condition_concept_id as concept_id, condition_start_date as event_date,
@@ -102,7 +103,7 @@ select person_id, index_date, gender_concept_id as sex,
     date_diff('day', make_date(year_of_birth, month_of_birth, day_of_birth), index_date) / 365.25 as age,
     case
         when outcome_date <= index_date then null
-        when outcome_date <= index_date + 365 then 1
+        when outcome_date <= least(index_date + 365, observation_period_end_date) then 1
         when death_date <= index_date + 365 then 0
         when observation_period_end_date < index_date + 365 then null
         else 0
@@ -111,6 +112,7 @@ from entry join person using (person_id) join observation_period using (person_i
 left join outcome using (person_id) left join forbidden using (person_id) left join death using (person_id)
 where index_date between observation_period_start_date + $prior and observation_period_end_date
     and index_date >= make_date(year_of_birth, month_of_birth, day_of_birth) + to_years($age)
+    and (death_date is null or death_date > index_date)
     and (forbidden_date is null or forbidden_date > index_date)
     and index_date + 365 <= (select max(observation_period_end_date) from observation_period)
 order by person_id

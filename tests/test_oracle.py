@@ -38,7 +38,7 @@ def examples_of(folder: Path, entry: str, outcome: set[int]) -> pd.DataFrame:
         con.execute(f"create view {path.stem} as from read_parquet('{path}')")
     con.execute(
         """create view diagnosis as select c.person_id, condition_concept_id as concept_id,
-            condition_start_date as event_date, case when visit_concept_id in (9201, 9203)
+            condition_start_date as event_date, case when visit_concept_id in (9201, 9203, 262)
             then visit_end_date else condition_start_date end as available_date
         from condition_occurrence c left join visit_occurrence using (visit_occurrence_id)"""
     )

@@ -91,16 +91,23 @@ def test_the_state_can_be_read_off_the_source_alone(
         table, day = places[process.kind]
         path = folder / "cdm" / f"{table}.parquet"
         concept = f"{process.kind}_concept_id"
+        coded = [codes(name).concept_ids for name in (process.name, process.later) if name]
         value = "arg_max(value_as_number, day)" if process.kind == "measurement" else "0"
-        extra = "and value_as_number is not null" if process.kind == "measurement" else ""
+        extra = ""
+        if process.kind == "measurement":
+            # Values taken in a stay are charted, and no hazard reads them.
+            extra = f"""and value_as_number is not null and not exists (
+                from '{folder / "cdm" / "visit_occurrence.parquet"}' v
+                where v.person_id = e.person_id and visit_concept_id in (9201, 262)
+                and {day} between visit_start_date and visit_end_date)"""
         frame = con.execute(
             f"""with e as (select *, date_diff('day', observation_period_start_date, {day}) as day
-                from '{path}'
+                from '{path}' as e
                 join '{folder / "cdm" / "observation_period.parquet"}' using (person_id)
                 where {concept} in (select unnest($codes)) {extra})
             select person_id, min(day) as first, max(day) as last, {value} as value
             from e where day < $limit group by 1""",
-            {"codes": codes(process.name).concept_ids.tolist(), "limit": STEP * STEP_DAYS},
+            {"codes": np.concatenate(coded).tolist(), "limit": STEP * STEP_DAYS},
         ).df()
         frame = frame.set_index("person_id").reindex(people["person_id"])
         number = INDEX[process.name]

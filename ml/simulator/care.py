@@ -22,6 +22,7 @@ _LONG_TERM: dict[str, tuple[tuple[str, ...], float]] = {
     "aspirin": (("myocardial_infarction", "stroke", "type_2_diabetes"), -3.8),
     "warfarin": (("atrial_fibrillation",), -2.8),
     "furosemide": (("heart_failure",), -2.2),
+    "spironolactone": (("heart_failure",), -3.2),
     "levothyroxine": (("hypothyroidism",), -1.8),
     "sertraline": (("depression",), -3.2),
 }
@@ -73,11 +74,13 @@ def contact(v: View) -> np.ndarray:
 
 
 def admission(v: View) -> np.ndarray:
-    """Return log hazards of an admission for something else."""
+    """Return log hazards of an admission for something else, fast after a discharge."""
     return (
-        -5.3
+        -5.4
         + 0.35 * np.clip(v.decade, -3, 3)
-        + 0.5 * v.ever("heart_failure")
+        + 1.6 * v.discharged(40)
+        + 0.6 * v.ever("heart_failure")
+        + 0.4 * v.ever("chronic_kidney_disease")
         + 0.5 * v.ever("emphysema")
         + 0.4 * v.ever("other_cancer")
         + 0.6 * v.ever("pancreatic_cancer")

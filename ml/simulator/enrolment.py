@@ -31,7 +31,10 @@ _HISTORY: dict[str, tuple[float, float]] = {
     "gout": (0.02, 1.2),
     "peptic_ulcer": (0.02, 1.1),
     "gallstone": (0.02, 1.1),
+    "other_diabetes": (0.006, 0.8),
 }
+# Share of those with diabetes at enrolment who have a complication of it on record.
+_COMPLICATED = 0.2
 _SMOKERS = 0.22
 _FAMILY_HISTORY = 0.08
 
@@ -69,6 +72,9 @@ def enrol(state: State, rng: np.random.Generator) -> Events:
     for name, (share, growth) in _HISTORY.items():
         chance = np.minimum(share * growth**decade, 0.5)
         found.append((INDEX[name], np.flatnonzero(rng.random(n) < chance)))
+    diabetic = dict(found)[INDEX["type_2_diabetes"]]
+    complicated = rng.random(len(diabetic)) < _COMPLICATED
+    found.append((INDEX["diabetic_complication"], diabetic[complicated]))
     found.append((INDEX["smoker"], np.flatnonzero(rng.random(n) < _SMOKERS)))
     found.append((INDEX["family_history"], np.flatnonzero(rng.random(n) < _FAMILY_HISTORY)))
     lab, row, value = laboratory.measure(state, np.arange(n), np.zeros(n, dtype=np.int32), rng)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.simulator import care, illness, laboratory, outcomes
+from ml.simulator import care, illness, laboratory, outcomes, stays
 from ml.simulator.processes import ENDS, HAZARDS, LABORATORY, N_HAZARDS
 from ml.simulator.state import State, blank
 from ml.simulator.switches import Switches
@@ -49,7 +49,7 @@ def needed(outcomes: tuple[int, ...], switches: Switches) -> frozenset[str]:
     nobody = View(blank(np.zeros(1), np.zeros(1)), switches)
     laboratory.set_points(nobody)
     of_labs = frozenset(nobody.read) | {"contact"}
-    of_stays = frozenset(process.name for process in HAZARDS if process.inpatient > 0) | {"admission"}
+    of_stays = _of_stays(switches)
     found: set[str] = set()
     todo = {HAZARDS[number].name for number in outcomes} | {process.name for process in ENDS}
     labs = {process.name for process in LABORATORY}
@@ -58,11 +58,19 @@ def needed(outcomes: tuple[int, ...], switches: Switches) -> frozenset[str]:
         found.add(name)
         if name in labs:
             todo |= of_labs - found
-        elif name == "stay":
+        elif name in ("stay", "second_stay"):
             todo |= of_stays - found
         elif name in _HAZARD_NAMES:
             todo |= reads(name, switches) - found
     return frozenset(found)
+
+
+def _of_stays(switches: Switches) -> frozenset[str]:
+    """Return the processes that open a stay, and those that its course depends on."""
+    nobody = View(blank(np.zeros(1), np.zeros(1)), switches)
+    stays.look_at(nobody)
+    opening = {process.name for process in HAZARDS if process.inpatient > 0} | {"admission"}
+    return frozenset(nobody.read | opening)
 
 
 def probabilities(state: State, switches: Switches, *, leave_out: frozenset[str] = frozenset()) -> np.ndarray:

@@ -17,16 +17,23 @@ CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
         + 0.7 * v.ever("weight_loss")
     ),
     "hypertension": lambda v: (
-        -5.2 + 0.2 * np.clip(v.decade, -3, 2) + 0.25 * np.clip((v.lab("systolic") - 130) / 10, -2, 3)
+        -5.3
+        + 0.2 * np.clip(v.decade, -3, 2)
+        + 0.25 * np.clip((v.lab("systolic") - 130) / 10, -2, 3)
+        + 1.0 * v.discharged(250)
     ),
     "hyperlipidemia": lambda v: (
-        -5.4 + 0.15 * np.clip(v.decade, -3, 2) + 0.3 * np.clip((v.lab("ldl") - 120) / 30, -2, 3)
+        -5.5
+        + 0.15 * np.clip(v.decade, -3, 2)
+        + 0.3 * np.clip((v.lab("ldl") - 120) / 30, -2, 3)
+        + 1.0 * v.discharged(250)
     ),
     "chronic_kidney_disease": lambda v: (
         -5.3 + 0.25 * np.clip(v.decade, -3, 2) + 0.9 * np.clip(v.lab("creatinine") - 0.95, -0.4, 1.5)
     ),
     "myocardial_infarction": lambda v: (
-        -7.0
+        -6.9
+        + 1.2 * v.discharged(200)
         + 0.35 * np.clip(v.decade, -3, 3)
         + 0.4 * v.male
         + 0.5 * v.ever("smoker")
@@ -85,6 +92,10 @@ CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
         + 0.6 * v.ever("atrial_fibrillation")
         + 0.4 * v.ever("hypertension")
     ),
+    "diabetic_complication": lambda v: np.where(
+        v.ever("type_2_diabetes") > 0, -5.2 + 0.5 * np.clip(v.lab("hba1c") - 6.5, -0.5, 3), -30.0
+    ),
+    "other_diabetes": lambda v: -7.8 - 0.2 * v.decade,
     "gout": lambda v: -7.1 + 0.8 * v.male + 0.4 * np.clip(v.lab("creatinine") - 0.95, 0, 1.5),
     "heart_muscle_disorder": lambda v: -6.2 + 0.15 * v.decade,
     "pancreas_lesion": lambda v: -6.2 + 0.15 * v.decade,
@@ -101,6 +112,11 @@ PROCEDURE_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
     "colonoscopy": lambda v: -6.2 + 0.2 * v.decade + 0.7 * v.ever("anemia"),
     "abdominal_ultrasound": lambda v: (
         -6.3 + 1.2 * v.ever("gallstone") + 1.2 * v.recent_always("upper_abdominal_pain", 120)
+    ),
+    "dialysis": lambda v: np.where(
+        v.ever("chronic_kidney_disease") > 0,
+        -6.6 + 2.0 * np.clip(v.lab("creatinine") - 1.4, 0, 2) + 2.5 * v.recent_always("dialysis", 90),
+        -30.0,
     ),
     "echocardiogram": lambda v: -6.6 + 1.6 * v.ever("heart_failure") + 0.9 * v.ever("atrial_fibrillation"),
 }

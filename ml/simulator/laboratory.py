@@ -1,5 +1,6 @@
 """Laboratory values: a new one follows from the last recorded one, its recorded slope, and noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,7 @@ LABS = (
     Lab("hemoglobin", 1.1, 6.0, 18.5, 1, 0.6, 0.8, 0.7, 0.4),
     Lab("glucose", 15.0, 55.0, 400.0, 0, 0.2, 1.5, 14.0, 0.35),
     Lab("ldl", 28.0, 30.0, 260.0, 0, 0.2, 0.8, 18.0, 0.3),
+    Lab("potassium", 0.32, 2.5, 8.0, 1, 0.1, 3.0, 0.30, 0.2),
 )
 assert tuple(lab.name for lab in LABS) == tuple(process.name for process in LABORATORY)
 
@@ -53,26 +55,49 @@ _SPREAD, _LOW, _HIGH, _CARRIED, _PULL, _NOISE, _ASKED = (
 _SCALE = np.array([[10.0**lab.decimals] for lab in LABS], dtype=np.float32)
 
 
+# A supply counts as taken for so many days.
+_TAKING = 120
+_SET_POINTS: dict[str, Callable[[View], np.ndarray]] = {
+    "hba1c": lambda v: (
+        5.65
+        + 1.1 * v.ever("type_2_diabetes")
+        - 0.3 * v.within("metformin", _TAKING)
+        + 0.02 * (v.lab("bmi") - 28)
+    ),
+    "creatinine": lambda v: 0.92 + 0.4 * v.ever("chronic_kidney_disease") + 0.06 * v.male,
+    "systolic": lambda v: (
+        128.0
+        + 12.0 * v.ever("hypertension")
+        - 6.0 * v.within("lisinopril", _TAKING)
+        - 5.0 * v.within("amlodipine", _TAKING)
+    ),
+    "bmi": lambda v: 28.3 - 3.0 * v.ever("weight_loss") - 4.0 * v.ever("pancreatic_cancer"),
+    "hemoglobin": lambda v: (
+        14.3 - 0.9 * v.female - 1.5 * v.ever("anemia") - 0.5 * v.ever("chronic_kidney_disease")
+    ),
+    "glucose": lambda v: 98.0 + 22.0 * (v.lab("hba1c") - 5.65),
+    "ldl": lambda v: 124.0 + 12.0 * v.ever("hyperlipidemia") - 35.0 * v.within("simvastatin", _TAKING),
+    "potassium": lambda v: (
+        4.2
+        + 0.35 * v.ever("chronic_kidney_disease")
+        + 0.5 * np.clip(v.lab("creatinine") - 1.1, 0, 1.5)
+        + 0.2 * v.within("lisinopril", _TAKING)
+        + 0.35 * v.within("spironolactone", _TAKING)
+        + 0.3 * v.within("lisinopril", _TAKING) * v.ever("chronic_kidney_disease")
+        - 0.25 * v.within("furosemide", _TAKING)
+        + 0.1 * v.ever("type_2_diabetes")
+    ),
+}
+
+
+def set_point(v: View, lab: str) -> np.ndarray:
+    """Return float (N,): where a value is pulled to, from recorded diagnoses, drugs and values."""
+    return _SET_POINTS[lab](v)
+
+
 def set_points(v: View) -> np.ndarray:
-    """Return float32 (L, N): where each value is pulled to, from recorded diagnoses, drugs and values."""
-    taking = 120
-    return np.stack(
-        [
-            5.65
-            + 1.1 * v.ever("type_2_diabetes")
-            - 0.3 * v.within("metformin", taking)
-            + 0.02 * (v.lab("bmi") - 28),
-            0.92 + 0.4 * v.ever("chronic_kidney_disease") + 0.06 * v.male,
-            128.0
-            + 12.0 * v.ever("hypertension")
-            - 6.0 * v.within("lisinopril", taking)
-            - 5.0 * v.within("amlodipine", taking),
-            28.3 - 3.0 * v.ever("weight_loss") - 4.0 * v.ever("pancreatic_cancer"),
-            14.3 - 0.9 * v.female - 1.5 * v.ever("anemia") - 0.5 * v.ever("chronic_kidney_disease"),
-            98.0 + 22.0 * (v.lab("hba1c") - 5.65),
-            124.0 + 12.0 * v.ever("hyperlipidemia") - 35.0 * v.within("simvastatin", taking),
-        ]
-    ).astype(np.float32)
+    """Return float32 (L, N): where each value is pulled to."""
+    return np.stack([set_point(v, lab.name) for lab in LABS]).astype(np.float32)
 
 
 def measure(

@@ -6,9 +6,9 @@ import numpy as np
 
 from ml.simulator.concepts import names
 from ml.simulator.processes import INDEX
-from ml.simulator.records import EMERGENCY, INPATIENT, Coded
+from ml.simulator.records import BOTH, EMERGENCY, INPATIENT, Coded
 
-_SHARE = {INPATIENT: 1.0, EMERGENCY: 0.5}
+_SHARE = {INPATIENT: 1.0, BOTH: 1.0, EMERGENCY: 0.5}
 _OUTPATIENT_SHARE = 0.06
 _VALUES = {
     INDEX["systolic"]: "systolic blood pressure {:.0f} mmHg",
@@ -48,7 +48,7 @@ def write_notes(coded: Coded, rng: np.random.Generator) -> Notes:
 
 
 def _opening(kind: int, days: int) -> tuple[str, str]:
-    if kind == INPATIENT:
+    if kind in (INPATIENT, BOTH):
         return f"Hospital stay of {days} {'day' if days == 1 else 'days'}.", "Summary of the stay"
     if kind == EMERGENCY:
         return "Seen in the emergency room.", "Emergency note"

@@ -10,7 +10,8 @@ class Process:
     """One kind of recorded event; at most one a person and step.
 
     `again`: it may happen more than once. `inpatient` and `emergency`: share of its events that open a stay,
-    or else an emergency visit. `repeats`: once recorded, the code is written down again at later contacts.
+    or else an emergency visit. `repeats`: once recorded, the code is written down again at later contacts and
+    stays. `later`: the entry of `concepts.csv` whose codes are used then and at enrolment, if not its own.
     """
 
     name: str
@@ -19,10 +20,13 @@ class Process:
     inpatient: float = 0.0
     emergency: float = 0.0
     repeats: bool = False
+    later: str = ""
 
 
-def _chronic(name: str, inpatient: float = 0.0, emergency: float = 0.0) -> Process:
-    return Process(name, "condition", again=False, inpatient=inpatient, emergency=emergency, repeats=True)
+def _chronic(name: str, inpatient: float = 0.0, emergency: float = 0.0, later: str = "") -> Process:
+    return Process(
+        name, "condition", again=False, inpatient=inpatient, emergency=emergency, repeats=True, later=later
+    )
 
 
 def _acute(name: str, inpatient: float = 0.0, emergency: float = 0.0) -> Process:
@@ -34,7 +38,7 @@ CONDITIONS = (
     _chronic("hypertension"),
     _chronic("hyperlipidemia"),
     _chronic("chronic_kidney_disease"),
-    _chronic("myocardial_infarction", inpatient=0.9, emergency=0.1),
+    _chronic("myocardial_infarction", inpatient=0.9, emergency=0.1, later="old_myocardial_infarction"),
     _chronic("atrial_fibrillation", inpatient=0.2, emergency=0.2),
     _chronic("emphysema"),
     _chronic("anemia"),
@@ -57,6 +61,8 @@ CONDITIONS = (
     _acute("hyperglycemia"),
     _chronic("stroke", inpatient=0.8, emergency=0.2),
     _chronic("gout"),
+    _chronic("diabetic_complication"),
+    _chronic("other_diabetes"),
     _acute("heart_muscle_disorder"),
     _acute("pancreas_lesion"),
     _acute("digestive_vascular_lesion"),
@@ -75,6 +81,7 @@ DRUGS = tuple(
         "aspirin",
         "warfarin",
         "furosemide",
+        "spironolactone",
         "ibuprofen",
         "naproxen",
         "diclofenac",
@@ -87,19 +94,27 @@ DRUGS = tuple(
 )
 PROCEDURES = tuple(
     Process(name, "procedure")
-    for name in ("electrocardiogram", "chest_x_ray", "colonoscopy", "abdominal_ultrasound", "echocardiogram")
+    for name in (
+        "electrocardiogram",
+        "chest_x_ray",
+        "colonoscopy",
+        "abdominal_ultrasound",
+        "echocardiogram",
+        "dialysis",
+    )
 )
 CARE = (Process("contact", "contact"), Process("admission", "admission"))
 ENDS = (Process("death", "end"), Process("loss", "end"))
 # Drawn from a hazard in every step, in this order. The rest of PROCESSES is recorded as a consequence.
 HAZARDS = CONDITIONS + DRUGS + PROCEDURES + CARE + ENDS
-STAY = Process("stay", "stay")
+# A stay that an event opens; its end in another hospital; a second stay of the same step.
+STAYS = (Process("stay", "stay"), Process("transfer", "transfer"), Process("second_stay", "stay"))
 OBSERVATIONS = (Process("smoker", "observation"), Process("family_history", "observation"))
 LABORATORY = tuple(
     Process(name, "measurement")
-    for name in ("hba1c", "creatinine", "systolic", "bmi", "hemoglobin", "glucose", "ldl")
+    for name in ("hba1c", "creatinine", "systolic", "bmi", "hemoglobin", "glucose", "ldl", "potassium")
 )
-PROCESSES = (*HAZARDS, STAY, *OBSERVATIONS, *LABORATORY)
+PROCESSES = (*HAZARDS, *STAYS, *OBSERVATIONS, *LABORATORY)
 
 INDEX = {process.name: number for number, process in enumerate(PROCESSES)}
 N_HAZARDS = len(HAZARDS)

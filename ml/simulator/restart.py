@@ -89,7 +89,8 @@ def restart(world_directory: Path, person_id: np.ndarray, index_day: np.ndarray)
     state = _replay(persons.state(), {name: values[~now] for name, values in events.items()}, step)
     known = _events({name: values[now] for name, values in events.items()})
     known_to = (day % STEP_DAYS).astype(np.int64)
-    staying = (known.process == INDEX["stay"]) & (known.day + known.value > known_to[known.row])
+    stay = (known.process == INDEX["stay"]) | (known.process == INDEX["second_stay"])
+    staying = stay & (known.day + known.value > known_to[known.row])
     if staying.any():
         raise ValueError(
             f"{int(staying.sum())} of {len(day)} index days lie inside a stay\n\n"

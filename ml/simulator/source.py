@@ -19,7 +19,7 @@ from ml.simulator.world import Block, simulate
 BLOCK_PERSONS = 8192
 WORLD_FILE, PERSONS_FILE, EVENTS_FILE = "world.json", "persons.parquet", "events.parquet"
 # Changes with every change of a hazard or of the files: an oracle refuses a world of another version.
-WORLD_VERSION = 1
+WORLD_VERSION = 2
 
 
 def write_source(

@@ -11,8 +11,12 @@ NEVER = -30_000
 FADE = np.float32(np.exp(-STEP_DAYS / 180))
 _SHORTEST_YEARS = 0.15
 # A lab's slope a year is cut at these, so that two close values cannot make an extreme one.
-_STEEPEST = np.array([3.0, 0.8, 40.0, 6.0, 3.0, 60.0, 60.0], dtype=np.float32)
-_COUNTED = {INDEX["contact"]: "contacts", INDEX["stay"]: "stays", INDEX["minor_illness"]: "minor"}
+_STEEPEST = np.array([3.0, 0.8, 40.0, 6.0, 3.0, 60.0, 60.0, 2.0], dtype=np.float32)
+_COUNTED = {
+    "contacts": (INDEX["contact"],),
+    "stays": (INDEX["stay"], INDEX["second_stay"]),
+    "minor": (INDEX["minor_illness"],),
+}
 
 
 @dataclass
@@ -47,7 +51,7 @@ class State:
 
     `now` int32 (N,) first day of the step; `age` float32 (N,) years at day 0; `female` float32 (N,) 0 or 1;
     `first`, `last` int32 (P, N) days of the first and last event of a process, NEVER if none;
-    `value`, `slope` float32 (L, N): last laboratory value (NaN if none) and its faded slope a year;
+    `value`, `slope` float32 (L, N): last laboratory value outside stays (NaN if none), faded slope a year;
     `contacts`, `stays`, `minor` float32 (N,): faded counts.
     """
 
@@ -96,10 +100,11 @@ def advance(state: State, events: Events) -> None:
     _take_labs(state, events.only(lab), day[lab])
     state.first[events.process, events.row] = np.where(known == NEVER, day, known)
     state.last[events.process, events.row] = day
-    for process, name in _COUNTED.items():
+    for name, processes in _COUNTED.items():
         count = getattr(state, name)
         count *= FADE
-        count[events.row[events.process == process]] += 1
+        for process in processes:
+            count[events.row[events.process == process]] += 1
     state.now += STEP_DAYS
 
 

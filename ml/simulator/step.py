@@ -8,6 +8,7 @@ from ml.simulator import laboratory
 from ml.simulator.hazards import probabilities
 from ml.simulator.processes import DRUGS, FIRST_LAB, HAZARDS, INDEX, N_HAZARDS, STEP_DAYS
 from ml.simulator.state import Events, State
+from ml.simulator.stays import Stays, draw_stays
 from ml.simulator.switches import Switches
 
 _LAST = STEP_DAYS - 1
@@ -15,7 +16,6 @@ _NONE = 127
 _INPATIENT = np.array([process.inpatient for process in HAZARDS], dtype=np.float32)
 _INPATIENT[INDEX["admission"]] = 1
 _FIRST_DRUG, _AFTER_DRUGS = INDEX[DRUGS[0].name], INDEX[DRUGS[-1].name] + 1
-_MEAN_NIGHTS = 4.0
 
 
 @dataclass
@@ -68,8 +68,21 @@ def draw(
     events = Events(
         row[kept], process[kept].astype(np.int16), day[kept], np.zeros(int(kept.sum()), np.float32)
     )
-    events = _with_stays(events, end, known, rng)
-    return Step(chance, _with_labs(state, events, rng), end, died, ended)
+    stays, of_stays = draw_stays(
+        state,
+        switches,
+        rng,
+        opened=_opened(events, known, rng, len(left)),
+        end=end,
+        known=known,
+        known_to=known_to,
+        deadly="death" not in leave_out,
+    )
+    fatal = stays.row[stays.died]
+    end[fatal], died[fatal], ended[fatal] = stays.finish[stays.died], True, True
+    events = _drugs_at_discharge(events.only(events.day <= end[events.row]), stays)
+    labs = _labs(state, events, stays, rng)
+    return Step(chance, events.plus(of_stays).plus(labs), end, died, ended)
 
 
 def _ends(
@@ -84,37 +97,29 @@ def _ends(
     return np.minimum(stop, _LAST), (death == stop) & (stop <= _LAST), stop <= _LAST
 
 
-def _with_stays(events: Events, end: np.ndarray, known: Events | None, rng: np.random.Generator) -> Events:
-    """Add the step's stay: one at most, opened by the first admission, over by the end of the step.
-
-    Drugs given in a stay are recorded on its last day, when it is left.
-    """
+def _opened(events: Events, known: Events | None, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return int64 (N,): the day on which an event opens the step's first stay, STEP_DAYS where none does."""
     opening = rng.random(len(events.row), dtype=np.float32) < _INPATIENT[events.process]
     if known is not None:
-        had = np.isin(events.row, known.row[known.process == INDEX["stay"]])
-        opening &= ~had
-    start = np.full(len(end), _NONE, dtype=np.int16)
-    np.minimum.at(start, events.row[opening], events.day[opening])
-    rows = np.flatnonzero(start < _NONE)
-    nights = 1 + rng.exponential(_MEAN_NIGHTS, len(rows)).astype(np.int16)
-    finish = np.full(len(end), -1, dtype=np.int16)
-    finish[rows] = np.minimum(start[rows] + nights, end[rows])
-    drug = (events.process >= _FIRST_DRUG) & (events.process < _AFTER_DRUGS)
-    inside = drug & (events.day >= start[events.row]) & (events.day <= finish[events.row])
-    day = np.where(inside, finish[events.row], events.day)
-    stays = Events(
-        rows,
-        np.full(len(rows), INDEX["stay"], dtype=np.int16),
-        start[rows],
-        (finish[rows] - start[rows]).astype(np.float32),
-    )
-    return Events(events.row, events.process, day, events.value).plus(stays)
+        opening &= ~np.isin(events.row, known.row[known.process == INDEX["stay"]])
+    opened = np.full(n, STEP_DAYS, dtype=np.int64)
+    np.minimum.at(opened, events.row[opening], events.day[opening])
+    return opened
 
 
-def _with_labs(state: State, events: Events, rng: np.random.Generator) -> Events:
-    """Add the laboratory values of the contacts."""
-    contact = events.process == INDEX["contact"]
+def _drugs_at_discharge(events: Events, stays: Stays) -> Events:
+    """Move the drugs given in a stay to its last day, when they are recorded."""
+    day = events.day.copy()
+    drugs = np.flatnonzero((events.process >= _FIRST_DRUG) & (events.process < _AFTER_DRUGS))
+    inside = stays.at(events.row[drugs], events.day[drugs])
+    day[drugs[inside >= 0]] = stays.finish[inside[inside >= 0]]
+    return Events(events.row, events.process, day, events.value)
+
+
+def _labs(state: State, events: Events, stays: Stays, rng: np.random.Generator) -> Events:
+    """Return the laboratory values of the contacts outside stays."""
+    contact = np.flatnonzero(events.process == INDEX["contact"])
+    contact = contact[stays.at(events.row[contact], events.day[contact]) < 0]
     rows, days = events.row[contact], events.day[contact]
     lab, at, value = laboratory.measure(state, rows, state.now[rows] + days, rng)
-    labs = Events(rows[at], (FIRST_LAB + lab).astype(np.int16), days[at], value)
-    return events.plus(labs)
+    return Events(rows[at], (FIRST_LAB + lab).astype(np.int16), days[at], value)

@@ -11,7 +11,7 @@ from ml.simulator.concepts import ancestors, codes, concepts
 from ml.simulator.enrolment import LAST_DAY
 from ml.simulator.notes import Notes
 from ml.simulator.processes import CONDITIONS, DRUGS, INDEX
-from ml.simulator.records import Coded, Records
+from ml.simulator.records import TRANSFERRED, Coded, Records
 from ml.simulator.world import Block
 
 BILLED, RECORDED, NOTE_CLASS, ENCODING, ENGLISH = (2_000_000_000 + k for k in (10, 11, 12, 13, 14))
@@ -33,6 +33,7 @@ UNITS = {
     "ldl": (8840, "mg/dL"),
     "heart_rate": (8541, "/min"),
     "potassium": (8753, "mmol/L"),
+    "nt_pro_bnp": (8845, "pg/mL"),
 }
 _ACUTE_DAYS = 14
 _COURSES = ("ibuprofen", "naproxen", "diclofenac", "celecoxib", "prednisone", "acetaminophen")
@@ -134,6 +135,9 @@ def _visit(coded: Coded, person: np.ndarray, visit: np.ndarray) -> pa.Table:
         "visit_start_date": visits.start,
         "visit_end_date": visits.end,
         "visit_type_concept_id": RECORDED,
+        "discharged_to_concept_id": pa.array(
+            np.full(len(visit), TRANSFERRED), type=pa.int64(), mask=~visits.transferred
+        ),
     }
     return arrow("visit_occurrence", columns, len(visit))
 
@@ -156,7 +160,7 @@ def _condition(
     acute = np.array([process.again for process in CONDITIONS], dtype=bool)
     numbered = (records.process >= 0) & (records.process < len(CONDITIONS))
     ends = np.where(numbered, acute[np.minimum(records.process, len(acute) - 1)], False)
-    ends |= records.process == INDEX["admission"]
+    ends |= np.isin(records.process, [INDEX["admission"], INDEX["second_stay"]])
     end = np.minimum(records.day + _ACUTE_DAYS, last[records.row]).astype(np.int32)
     columns = _common("condition_occurrence", records, person, visit, numbers) | {
         "condition_concept_id": records.concept,

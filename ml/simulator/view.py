@@ -15,6 +15,7 @@ TYPICAL = {
     "hemoglobin": 13.8,
     "glucose": 100.0,
     "ldl": 120.0,
+    "potassium": 4.3,
 }
 
 
@@ -49,7 +50,7 @@ class View:
     @property
     def stays(self) -> np.ndarray:
         """Return the faded count of stays."""
-        self.read.add("stay")
+        self.read |= {"stay", "second_stay"}
         return self.state.stays
 
     @property
@@ -89,6 +90,10 @@ class View:
         """Return what is left of the last record, fading with `days`; never switched."""
         age = (self.state.now - self._last(name)).astype(np.float32)
         return np.exp(age / np.float32(-days))
+
+    def discharged(self, days: float) -> np.ndarray:
+        """Return what is left of the last stay, fading with `days` from its start; never switched."""
+        return np.maximum(self.recent_always("stay", days), self.recent_always("second_stay", days))
 
     def after(self, later: str, earlier: str) -> np.ndarray:
         """Return 1 where `later` was first recorded after `earlier`, -1 if before, 0 if not both."""
