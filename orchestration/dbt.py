@@ -1,6 +1,7 @@
 """dbt: from landed tables to cohorts, labels and inputs, built into a new warehouse and then published."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -10,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, build_dbt_asset_specs
 
-from ml.artefact import sha256_file, sha256_json
+from ml.artefact import read_json, sha256_file, sha256_json
 from ml.cost import Cost
 from ml.strict import InputError
 from orchestration.home import DBT_PROJECT
@@ -22,6 +23,7 @@ from orchestration.step import Computed, Record, carry_out, upstream
 from orchestration.versions import library_versions
 
 NAME = "warehouse"
+CHECK = "dbt_tests"
 NOT_SOURCE_CODE = {"target", "logs", "dbt_packages"}
 MEMORY_LIMIT = "2GB"
 THREADS = "2"  # rows are totally ordered, so the number changes no byte (tested)
@@ -102,20 +104,33 @@ def warehouse_assets(platform: Platform) -> dg.AssetsDefinition:
         global_config_flags=["--no-use-colors"],
     )
 
-    @dbt_assets(manifest=manifest_path(platform), dagster_dbt_translator=Translator(), name="warehouse")
+    manifest = manifest_path(platform)
+    specs = build_dbt_asset_specs(manifest=manifest, dagster_dbt_translator=Translator())
+    tests = data_tests(read_json(manifest))
+
+    @dg.multi_asset(
+        specs=specs,
+        check_specs=[
+            dg.AssetCheckSpec(
+                CHECK, asset=key, description=f"{len(names)} tests: {', '.join(sorted(names))}."
+            )
+            for key, names in tests.items()
+        ],
+        can_subset=True,
+        name="warehouse",
+    )
     def warehouse(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Build and test; the new database takes the old one's place only when every test passed."""
         landing = upstream(platform, "landing")
-        events: list[Any] = []
 
-        def compute(cost: Cost) -> Computed:
+        def compute(_: Cost) -> Computed:
             if context.is_subset:
                 raise InputError(
                     "A part of the warehouse was selected, and it must be built anew as a whole"
                     "\n\nhint: select all of it: --select '*', or the groups of dbt together"
                 )
-            checks = _build(platform, context, project, landing, events)
-            return Computed({"tests": len(checks), "models": len(events)}, checks)
+            checks = _build(platform, project, landing)
+            return Computed({"tests": len(checks), "models": len(specs)}, checks)
 
         record = carry_out(
             platform,
@@ -135,6 +150,22 @@ def warehouse_assets(platform: Platform) -> dg.AssetsDefinition:
     return warehouse
 
 
+def data_tests(manifest: Mapping[str, Any]) -> dict[dg.AssetKey, dict[str, str]]:
+    """Return each asset's data tests, name -> unique id.
+
+    One Dagster check an asset stands for all of its tests: a check of its own for each would cost every
+    run three events, and a run that computes nothing is mostly events.
+    """
+    found: dict[dg.AssetKey, dict[str, str]] = {}
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] == "test":
+            # A test across models belongs to the last one that it reads.
+            reads = [node.get("attached_node"), *reversed(node["depends_on"]["nodes"])]
+            owner = next(manifest["nodes"][one] for one in reads if one in manifest["nodes"])
+            found.setdefault(Translator().get_asset_key(owner), {})[node["name"]] = unique_id
+    return dict(sorted(found.items()))
+
+
 def study_vars(platform: Platform) -> dict[str, Any]:
     """Return what a study decides of the models."""
     study = platform.study
@@ -142,20 +173,14 @@ def study_vars(platform: Platform) -> dict[str, Any]:
         "split_salt": study.split_salt,
         "data_end": study.data_end,
         "coding_lag_days": study.coding_lag_days,
+        "tasks": list(study.tasks),  # inputs are made for these; cohorts and labels for the whole catalogue
     }
 
 
-def _build(
-    platform: Platform,
-    context: dg.AssetExecutionContext,
-    project: DbtCliResource,
-    landing: Record,
-    events: list[Any],
-) -> list[dict[str, Any]]:
+def _build(platform: Platform, project: DbtCliResource, landing: Record) -> list[dict[str, Any]]:
     """Run `dbt build` into a temporary file beside the warehouse; return its tests as check rows."""
-    import json
-
     home = platform.home
+    target = home.dbt / "target"
     temporary = home.warehouse.with_name(f".{home.warehouse.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     variables = {**study_vars(platform), "landing": str(landing_folder(platform, landing))}
@@ -165,34 +190,32 @@ def _build(
     os.environ.update(_environment(), SECOND_OPINION_WAREHOUSE=str(temporary))
     os.environ.update(SECOND_OPINION_MEMORY_LIMIT=MEMORY_LIMIT, SECOND_OPINION_THREADS=THREADS)
     try:
-        invocation = project.cli(arguments, context=context, target_path=home.dbt / "target")
-        checks = []
-        for event in invocation.stream():
-            if isinstance(event, dg.AssetCheckResult):
-                checks.append(_check_row(event))
-            else:
-                events.append(event)
+        project.cli(arguments, target_path=target).wait()
         temporary.replace(home.warehouse)
     finally:
         os.environ.clear()
         os.environ.update(previous)
         temporary.unlink(missing_ok=True)
-    return checks
+    return _check_rows(read_json(target / "manifest.json"), read_json(target / "run_results.json"))
 
 
-def _check_row(event: dg.AssetCheckResult) -> dict[str, Any]:
-    assert event.asset_key is not None
-    return {
-        "name": event.check_name,
-        "asset": list(event.asset_key.path),
-        "severity": "block" if event.severity == dg.AssetCheckSeverity.ERROR else "warn",
-        "passed": bool(event.passed),
-    }
+def _check_rows(manifest: Mapping[str, Any], run_results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return one row a test; a test without a result is an error, never a pass."""
+    status = {row["unique_id"]: row["status"] for row in run_results["results"]}
+    return [
+        {
+            "name": name,
+            "asset": list(key.path),
+            "severity": "warn" if manifest["nodes"][one]["config"]["severity"].lower() == "warn" else "block",
+            "passed": status[one] == "pass",
+        }
+        for key, names in data_tests(manifest).items()
+        for name, one in sorted(names.items())
+    ]
 
 
 def _emit(context: dg.AssetExecutionContext, record: Record) -> Iterator[Any]:
-    """Report every model and seed as materialised, and every dbt test, from the record."""
-    tests = {(tuple(row["asset"]), row["name"]): row for row in record.checks}
+    """Report every model and seed as materialised, and the tests of each, from the record."""
     upstream_of = {key: sorted(deps) for key, deps in sorted(context.assets_def.asset_deps.items())}
     in_order = [key for key in TopologicalSorter(upstream_of).static_order() if key in upstream_of]
     for key in (key for key in in_order if key in context.selected_asset_keys):
@@ -202,10 +225,15 @@ def _emit(context: dg.AssetExecutionContext, record: Record) -> Iterator[Any]:
             metadata={"reused": record.reused},
         )
     for check in sorted(context.selected_asset_check_keys):
-        row = tests[tuple(check.asset_key.path), check.name]
-        severity = dg.AssetCheckSeverity.ERROR if row["severity"] == "block" else dg.AssetCheckSeverity.WARN
+        rows = [row for row in record.checks if row["asset"] == list(check.asset_key.path)]
+        failed = [row for row in rows if not row["passed"]]
+        blocks = any(row["severity"] == "block" for row in failed)
         yield dg.AssetCheckResult(
-            check_name=check.name, asset_key=check.asset_key, passed=row["passed"], severity=severity
+            check_name=check.name,
+            asset_key=check.asset_key,
+            passed=bool(rows) and not failed,
+            severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+            metadata={"tests": len(rows), "failed": ", ".join(row["name"] for row in failed) or "none"},
         )
 
 
