@@ -10,49 +10,58 @@ entry_step as (
 
 ),
 
-entry_label as (
+-- how far each person comes: an index that fails no step passes the last one
+of_person as (
 
-    select * from {{ ref('entry_label') }}
+    select
+        task,
+        person_id,
+        max(coalesce(failed_step, 1000)) as failed_step
+    from entry_step
+    group by task, person_id
 
 ),
 
+failed as (
+
+    select
+        task,
+        coalesce(failed_step, 1000) as failed_step,
+        count(*) as entries,
+        0 as persons,
+        count(*) filter (where y_true = 1) as cases
+    from entry_step
+    group by task, failed_step
+    union all
+    select
+        task,
+        failed_step,
+        0 as entries,
+        count(*) as persons,
+        0 as cases
+    from of_person
+    group by task, failed_step
+
+),
+
+-- what fails a step has passed those before it
 standing as (
 
     select
         cohort_step.task,
         cohort_step.step,
-        entry_step.person_id,
-        entry_step.example_id,
-        entry_label.y_true
-    from cohort_step
-    inner join entry_step
-        on
-            cohort_step.task = entry_step.task
-            and (entry_step.failed_step is null or cohort_step.step < entry_step.failed_step)
-    inner join entry_label
-        on
-            entry_step.task = entry_label.task
-            and entry_step.example_id = entry_label.example_id
-
-),
-
-counted as (
-
-    select
-        cohort_step.task,
-        cohort_step.step,
         cohort_step.description,
-        count(standing.example_id) as entries,
-        count(distinct standing.person_id) as persons,
-        count(*) filter (where standing.y_true = 1) as cases
+        cast(coalesce(sum(failed.entries), 0) as bigint) as entries,
+        cast(coalesce(sum(failed.persons), 0) as bigint) as persons,
+        cast(coalesce(sum(failed.cases), 0) as bigint) as cases
     from cohort_step
-    left join standing
+    left join failed
         on
-            cohort_step.task = standing.task
-            and cohort_step.step = standing.step
+            cohort_step.task = failed.task
+            and cohort_step.step < failed.failed_step
     group by cohort_step.task, cohort_step.step, cohort_step.description
 
 )
 
-select * from counted
+select * from standing
 order by task, step

@@ -1,12 +1,30 @@
-with tasks as (
+with task_rule as (
 
-    select * from {{ ref('tasks') }}
+    select * from {{ ref('task_rule') }}
+
+),
+
+criterion as (
+
+    select * from {{ ref('criterion') }}
 
 ),
 
 criterion_event as (
 
     select * from {{ ref('criterion_event') }}
+
+),
+
+stay_part as (
+
+    select * from {{ ref('stay_part') }}
+
+),
+
+stay as (
+
+    select * from {{ ref('stay') }}
 
 ),
 
@@ -22,60 +40,226 @@ observed_period as (
 
 ),
 
--- first_ever: the first entry of the whole record, whether it qualifies or not; ties have a total order
-ordered as (
+death as (
+
+    select * from {{ ref('death') }}
+
+),
+
+-- anchor event: the day an entry event was known; ties on a day have a total order
+known as (
 
     select
-        tasks.task,
+        task_rule.task,
+        task_rule.entry_limit,
         criterion_event.person_id,
         criterion_event.event_id,
         criterion_event.available_date,
-        row_number() over (
-            partition by tasks.task, criterion_event.person_id
-            order by criterion_event.available_date, criterion_event.event_date, criterion_event.event_id
-        ) as entry_no
-    from tasks
+        lag(criterion_event.available_date) over entry_order as available_before
+    from task_rule
     inner join criterion_event
-        on tasks.task = criterion_event.task
+        on
+            task_rule.task = criterion_event.task
+            and criterion_event.role = 'entry'
+    where task_rule.anchor = 'event'
+    window
+        entry_order as (
+            partition by criterion_event.task, criterion_event.person_id
+            order by
+                criterion_event.available_date,
+                criterion_event.event_date,
+                criterion_event.event_id
+        )
+
+),
+
+of_event as (
+
+    select
+        task,
+        entry_limit,
+        person_id,
+        available_date as index_date,
+        event_id as entry_event_id,
+        cast(null as date) as stay_end_date,
+        false as is_stay_continued
+    from known
+    where
+        available_before is null
+        or available_before < available_date
+
+),
+
+-- anchors visit_start and visit_end: the day a stay starts; a day on which no visit of the set goes on
+stay_day as (
+
+    select
+        task_rule.task,
+        task_rule.entry_limit,
+        stay.person_id,
+        stay.start_date as index_date,
+        stay.end_date as stay_end_date,
+        false as is_stay_continued
+    from task_rule
+    inner join criterion
+        on
+            task_rule.task = criterion.task
+            and criterion.role = 'entry'
+    inner join stay
+        on criterion.concept_set = stay.concept_set
+    where task_rule.anchor = 'visit_start'
+    union all
+    select
+        task_rule.task,
+        task_rule.entry_limit,
+        stay_part.person_id,
+        stay_part.end_date as index_date,
+        stay_part.end_date as stay_end_date,
+        coalesce(
+            stay_part.end_date + 1 = lead(stay_part.start_date) over (
+                partition by task_rule.task, stay_part.person_id
+                order by stay_part.start_date
+            ),
+            false
+        ) as is_stay_continued
+    from task_rule
+    inner join criterion
+        on
+            task_rule.task = criterion.task
+            and criterion.role = 'entry'
+    inner join stay_part
+        on criterion.concept_set = stay_part.concept_set
+    where task_rule.anchor = 'visit_end'
+
+),
+
+visit_event as (
+
+    select
+        criterion_event.task,
+        criterion_event.person_id,
+        criterion_event.event_date,
+        min(criterion_event.event_id) as event_id
+    from criterion_event
+    inner join task_rule
+        on criterion_event.task = task_rule.task
     where
         criterion_event.role = 'entry'
-        and tasks.entry_limit = 'first_ever'
-        and tasks.anchor = 'event'
+        and task_rule.anchor in ('visit_start', 'visit_end')
+    group by criterion_event.task, criterion_event.person_id, criterion_event.event_date
+
+),
+
+of_stay as (
+
+    select
+        stay_day.task,
+        stay_day.entry_limit,
+        stay_day.person_id,
+        stay_day.index_date,
+        visit_event.event_id as entry_event_id,
+        stay_day.stay_end_date,
+        stay_day.is_stay_continued
+    from stay_day
+    left join visit_event
+        on
+            stay_day.task = visit_event.task
+            and stay_day.person_id = visit_event.person_id
+            and stay_day.index_date = visit_event.event_date
+    where stay_day.index_date is not null
+
+),
+
+-- anchor landmark: a date, or a birthday; a birthday on 29 February is on 1 March in other years
+birthday as (
+
+    select
+        task_rule.task,
+        task_rule.landmark_date,
+        person.person_id,
+        person.birth_date,
+        cast(person.birth_date + to_years(task_rule.landmark_age) as date) as same_day
+    from task_rule
+    cross join person
+    where task_rule.anchor = 'landmark'
+
+),
+
+of_landmark as (
+
+    select
+        task,
+        cast(null as varchar) as entry_limit,
+        person_id,
+        case
+            when landmark_date is not null then landmark_date
+            when extract(day from same_day) < extract(day from birth_date) then same_day + 1
+            else same_day
+        end as index_date,
+        cast(null as bigint) as entry_event_id,
+        cast(null as date) as stay_end_date,
+        false as is_stay_continued
+    from birthday
+    where
+        landmark_date is not null
+        or birth_date is not null
+
+),
+
+every_index as (
+
+    select * from of_event
+    union all
+    select * from of_stay
+    union all
+    select * from of_landmark
+
+),
+
+numbered as (
+
+    select
+        *,
+        row_number() over (partition by task, person_id order by index_date) as index_no
+    from every_index
 
 ),
 
 anchored as (
 
-    select
-        task,
-        person_id,
-        event_id as entry_event_id,
-        available_date as index_date
-    from ordered
-    where entry_no = 1
+    select *
+    from numbered
+    where
+        index_no = 1
+        or entry_limit <> 'first_ever'
 
 ),
 
--- both ends of a period count; of overlapping ones the longest history, then the longest follow-up
+-- of several periods around an index the one that starts first counts, then the one that ends last:
+-- so each is the one from the day after all before it have ended
+period_reach as (
+
+    select
+        *,
+        max(observation_period_end_date) over (
+            partition by person_id
+            order by observation_period_start_date asc, observation_period_end_date desc
+            rows between unbounded preceding and 1 preceding
+        ) as end_so_far
+    from observed_period
+
+),
+
 period_around as (
 
     select
-        anchored.task,
-        anchored.person_id,
-        observed_period.observation_period_start_date,
-        observed_period.observation_period_end_date,
-        row_number() over (
-            partition by anchored.task, anchored.person_id
-            order by
-                observed_period.observation_period_start_date asc,
-                observed_period.observation_period_end_date desc
-        ) as period_no
-    from anchored
-    inner join observed_period
-        on
-            anchored.person_id = observed_period.person_id
-            and anchored.index_date between observed_period.observation_period_start_date
-            and observed_period.observation_period_end_date
+        *,
+        greatest(observation_period_start_date, coalesce(end_so_far + 1, observation_period_start_date))
+            as first_index_date
+    from period_reach
+    where
+        end_so_far is null
+        or observation_period_end_date > end_so_far
 
 ),
 
@@ -83,26 +267,35 @@ described as (
 
     select
         anchored.task,
-        substr(
-            sha256(anchored.task || '|' || anchored.person_id || '|' || anchored.index_date), 1, 16
-        ) as example_id,
         anchored.person_id,
         anchored.index_date,
         anchored.entry_event_id,
         period_around.observation_period_start_date,
         period_around.observation_period_end_date,
         {{ full_years('person.birth_date', 'anchored.index_date') }} as age,
-        person.gender_concept_id as sex_concept_id
+        person.birth_date,
+        person.gender_concept_id as sex_concept_id,
+        death.event_date as death_date,
+        death.available_date as death_available_date,
+        anchored.is_stay_continued,
+        anchored.index_date + task_rule.tar_start_days as tar_start_date,
+        case task_rule.tar_end
+            when 'visit_end' then anchored.stay_end_date
+            else anchored.index_date + task_rule.tar_end_days
+        end as tar_end_date
     from anchored
+    inner join task_rule
+        on anchored.task = task_rule.task
     inner join person
         on anchored.person_id = person.person_id
     left join period_around
         on
-            anchored.task = period_around.task
-            and anchored.person_id = period_around.person_id
-            and period_around.period_no = 1
+            anchored.person_id = period_around.person_id
+            and anchored.index_date between period_around.first_index_date
+            and period_around.observation_period_end_date
+    left join death
+        on anchored.person_id = death.person_id
 
 )
 
 select * from described
-order by task, person_id, index_date

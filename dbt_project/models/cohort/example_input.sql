@@ -1,4 +1,10 @@
-with cohort as (
+with task_rule as (
+
+    select * from {{ ref('task_rule') }}
+
+),
+
+cohort as (
 
     select * from {{ ref('cohort') }}
 
@@ -10,31 +16,63 @@ clinical_event as (
 
 ),
 
--- strictly before the index day; events are numbered from 1, so their number is the last one's number
-shown as (
+-- inputs were known before this day
+chosen as (
 
     select
         cohort.task,
         cohort.example_id,
         cohort.person_id,
-        min(clinical_event.event_no) as first_event_no,
-        max(clinical_event.event_no) as last_event_no,
-        count(clinical_event.event_no) as n_events
+        cohort.index_date + case task_rule.index_day_input when 'include' then 1 else 0 end as cut_date
     from cohort
-    left join clinical_event
+    inner join task_rule
+        on cohort.task = task_rule.task
+    where {{ is_chosen('cohort.task') }}
+
+),
+
+-- events are numbered in the order in which they became known
+known_day as (
+
+    select
+        person_id,
+        available_date,
+        max(event_no) as last_event_no
+    from clinical_event
+    where person_id in (select chosen.person_id from chosen)
+    group by person_id, available_date
+
+),
+
+-- the last day before the cut
+shown as (
+
+    select
+        chosen.task,
+        chosen.example_id,
+        chosen.person_id,
+        known_day.last_event_no
+    from chosen
+    asof left join known_day
         on
-            cohort.person_id = clinical_event.person_id
-            and cohort.index_date > clinical_event.available_date
-    group by cohort.task, cohort.example_id, cohort.person_id
+            chosen.person_id = known_day.person_id
+            and chosen.cut_date > known_day.available_date
+
+),
+
+-- events are numbered from 1, so the last one's number is their number
+numbered as (
+
+    select
+        task,
+        example_id,
+        person_id,
+        case when last_event_no is not null then cast(1 as bigint) end as first_event_no,
+        last_event_no,
+        coalesce(last_event_no, 0) as n_events
+    from shown
 
 )
 
-select
-    task,
-    example_id,
-    person_id,
-    first_event_no,
-    last_event_no,
-    n_events
-from shown
+select * from numbered
 order by task, person_id, example_id

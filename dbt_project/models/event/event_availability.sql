@@ -87,6 +87,7 @@ applied as (
         ruled.*,
         visit.stay_end_date,
         case
+            when ruled.declared_rule = 'result_date' and ruled.result_date is null then 'own_date_no_result_date'
             when ruled.declared_rule <> 'visit_end' then ruled.declared_rule
             when ruled.visit_occurrence_id is null then 'own_date_no_visit'
             when visit.visit_occurrence_id is null then 'own_date_dangling_visit'
@@ -119,9 +120,10 @@ dated as (
         unit_concept_id,
         applied_rule,
         case applied_rule
-            when 'visit_end' then greatest(event_date, stay_end_date)
-            else event_date
-        end + lag_days as available_date
+            when 'visit_end' then greatest(event_date, stay_end_date) + lag_days
+            when 'result_date' then greatest(event_date, result_date)
+            else event_date + lag_days
+        end as available_date
     from applied
 
 )

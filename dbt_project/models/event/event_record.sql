@@ -40,136 +40,40 @@ death as (
 
 ),
 
+-- an end before its start counts as the start
 recorded as (
-
-    select
-        'visit_occurrence' as source_table,
-        'start' as kind,
-        visit_occurrence_id as record_id,
-        person_id,
-        coalesce(visit_concept_id, 0) as concept_id,
-        coalesce(visit_source_concept_id, 0) as source_concept_id,
-        'Visit' as domain,
-        visit_start_date as event_date,
-        visit_occurrence_id,
-        visit_type_concept_id as type_concept_id,
-        cast(null as double) as value_as_number,
-        cast(null as bigint) as value_as_concept_id,
-        cast(null as bigint) as unit_concept_id
-    from visit_occurrence
+{{ event_rows(
+    'visit_occurrence', 'Visit', 'visit', 'visit_start_date', kind='start', record_id='visit_occurrence_id'
+) }}
     union all
-    select
-        'visit_occurrence' as source_table,
-        'end' as kind,
-        visit_occurrence_id as record_id,
-        person_id,
-        coalesce(visit_concept_id, 0) as concept_id,
-        coalesce(visit_source_concept_id, 0) as source_concept_id,
-        'Visit end' as domain,
-        visit_end_date as event_date,
-        visit_occurrence_id,
-        visit_type_concept_id as type_concept_id,
-        cast(null as double) as value_as_number,
-        cast(null as bigint) as value_as_concept_id,
-        cast(null as bigint) as unit_concept_id
-    from visit_occurrence
+{{ event_rows(
+    'visit_occurrence', 'Visit end', 'visit',
+    'case when visit_end_date is not null then greatest(visit_start_date, visit_end_date) end',
+    kind='end', record_id='visit_occurrence_id', value_concept='discharged_to_concept_id'
+) }}
     union all
-    select
-        'condition_occurrence' as source_table,
-        'row' as kind,
-        condition_occurrence_id as record_id,
-        person_id,
-        coalesce(condition_concept_id, 0) as concept_id,
-        coalesce(condition_source_concept_id, 0) as source_concept_id,
-        'Condition' as domain,
-        condition_start_date as event_date,
-        visit_occurrence_id,
-        condition_type_concept_id as type_concept_id,
-        cast(null as double) as value_as_number,
-        cast(null as bigint) as value_as_concept_id,
-        cast(null as bigint) as unit_concept_id
-    from condition_occurrence
+{{ event_rows(
+    'condition_occurrence', 'Condition', 'condition', 'condition_start_date', record_id='condition_occurrence_id'
+) }}
     union all
-    select
-        'drug_exposure' as source_table,
-        'row' as kind,
-        drug_exposure_id as record_id,
-        person_id,
-        coalesce(drug_concept_id, 0) as concept_id,
-        coalesce(drug_source_concept_id, 0) as source_concept_id,
-        'Drug' as domain,
-        drug_exposure_start_date as event_date,
-        visit_occurrence_id,
-        drug_type_concept_id as type_concept_id,
-        cast(null as double) as value_as_number,
-        cast(null as bigint) as value_as_concept_id,
-        cast(null as bigint) as unit_concept_id
-    from drug_exposure
+{{ event_rows('drug_exposure', 'Drug', 'drug', 'drug_exposure_start_date', record_id='drug_exposure_id') }}
     union all
-    select
-        'procedure_occurrence' as source_table,
-        'row' as kind,
-        procedure_occurrence_id as record_id,
-        person_id,
-        coalesce(procedure_concept_id, 0) as concept_id,
-        coalesce(procedure_source_concept_id, 0) as source_concept_id,
-        'Procedure' as domain,
-        procedure_date as event_date,
-        visit_occurrence_id,
-        procedure_type_concept_id as type_concept_id,
-        cast(null as double) as value_as_number,
-        cast(null as bigint) as value_as_concept_id,
-        cast(null as bigint) as unit_concept_id
-    from procedure_occurrence
+{{ event_rows(
+    'procedure_occurrence', 'Procedure', 'procedure', 'procedure_date', record_id='procedure_occurrence_id'
+) }}
     union all
-    select
-        'measurement' as source_table,
-        'row' as kind,
-        measurement_id as record_id,
-        person_id,
-        coalesce(measurement_concept_id, 0) as concept_id,
-        coalesce(measurement_source_concept_id, 0) as source_concept_id,
-        'Measurement' as domain,
-        measurement_date as event_date,
-        visit_occurrence_id,
-        measurement_type_concept_id as type_concept_id,
-        value_as_number,
-        value_as_concept_id,
-        unit_concept_id
-    from measurement
+{{ event_rows(
+    'measurement', 'Measurement', 'measurement', 'measurement_date', record_id='measurement_id',
+    number='value_as_number', value_concept='value_as_concept_id', unit='unit_concept_id',
+    result_date='measurement_datetime'
+) }}
     union all
-    select
-        'observation' as source_table,
-        'row' as kind,
-        observation_id as record_id,
-        person_id,
-        coalesce(observation_concept_id, 0) as concept_id,
-        coalesce(observation_source_concept_id, 0) as source_concept_id,
-        'Observation' as domain,
-        observation_date as event_date,
-        visit_occurrence_id,
-        observation_type_concept_id as type_concept_id,
-        value_as_number,
-        value_as_concept_id,
-        unit_concept_id
-    from observation
+{{ event_rows(
+    'observation', 'Observation', 'observation', 'observation_date', record_id='observation_id',
+    number='value_as_number', value_concept='value_as_concept_id', unit='unit_concept_id'
+) }}
     union all
-    select
-        'death' as source_table,
-        'row' as kind,
-        cast(null as bigint) as record_id,
-        person_id,
-        coalesce(cause_concept_id, 0) as concept_id,
-        coalesce(cause_source_concept_id, 0) as source_concept_id,
-        'Death' as domain,
-        death_date as event_date,
-        cast(null as bigint) as visit_occurrence_id,
-        death_type_concept_id as type_concept_id,
-        cast(null as double) as value_as_number,
-        cast(null as bigint) as value_as_concept_id,
-        cast(null as bigint) as unit_concept_id
-    from death
-
+{{ event_rows('death', 'Death', 'cause', 'death_date', type_concept_id='death_type_concept_id', visit=none) }}
 )
 
 select * from recorded

@@ -13,6 +13,7 @@ selected as (
         measurement_source_concept_id,
         measurement_type_concept_id,
         measurement_date,
+        measurement_datetime,
         value_as_number,
         value_as_concept_id,
         unit_concept_id,

@@ -13,7 +13,8 @@ selected as (
         visit_source_concept_id,
         visit_type_concept_id,
         visit_start_date,
-        visit_end_date
+        visit_end_date,
+        discharged_to_concept_id
     from source
 
 )

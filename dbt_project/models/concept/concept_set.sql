@@ -36,9 +36,14 @@ listed as (
         count(*) filter (where not concept_sets.is_excluded) as n_included_ids,
         count(*) filter (where concept_sets.is_excluded) as n_excluded_ids,
         count(*) filter (
-            where concept_sets.include_descendants and ancestor.ancestor_concept_id is null
-        ) as n_literal_only_ids,
-        count(*) filter (where concept.concept_id is null) as n_unknown_ids
+            where not concept_sets.is_excluded and concept.concept_id is null
+        ) as n_unknown_ids,
+        count(*) filter (
+            where
+            not concept_sets.is_excluded
+            and concept_sets.include_descendants
+            and ancestor.ancestor_concept_id is null
+        ) as n_literal_only_ids
     from concept_sets
     left join ancestor
         on concept_sets.concept_id = ancestor.ancestor_concept_id
@@ -52,7 +57,8 @@ resolved as (
 
     select
         concept_set,
-        count(*) as n_members
+        count(*) as n_members,
+        string_agg(cast(concept_id as varchar), ',' order by concept_id) as member_ids
     from concept_set_member
     group by concept_set
 
@@ -64,9 +70,10 @@ counted as (
         listed.concept_set,
         listed.n_included_ids,
         listed.n_excluded_ids,
-        listed.n_literal_only_ids,
         listed.n_unknown_ids,
-        coalesce(resolved.n_members, 0) as n_members
+        listed.n_literal_only_ids,
+        coalesce(resolved.n_members, 0) as n_members,
+        sha256(coalesce(resolved.member_ids, '')) as sha256
     from listed
     left join resolved
         on listed.concept_set = resolved.concept_set
