@@ -45,8 +45,9 @@ class Hospital:
             self._keys.add(key)
             if visit["visit_concept_id"] in inpatient_or_emergency:
                 self._hospital.add(key)
-                end = visit["visit_end_date"]
+                start, end = visit["visit_start_date"], visit["visit_end_date"]
                 if end is not None:
+                    end = end if start is None else max(start, end)
                     self._ends[key] = max(end, self._ends.get(key, end))
 
     def known(self, person_id: int, visit_id: int | None, day: Day) -> tuple[Day, str]:

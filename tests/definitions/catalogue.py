@@ -1,4 +1,4 @@
-"""Rows of the seeds: the shipped catalogue read from its CSV files, and a short way to write rows for tests."""
+"""Rows of the seeds: the shipped catalogue as its CSV files hold it, and a short way to write more."""
 
 import csv
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ Row = dict[str, Any]
 SEEDS = Path(__file__).parents[2] / "dbt_project" / "seeds"
 
 TASK_COLUMNS = (
-    "task", "title", "question", "anchor", "entry_limit", "landmark_date", "landmark_age", "age_min", "age_max",
-    "sex_concept_id", "prior_observation_days", "tar_start_days", "tar_end", "tar_end_days",
+    "task", "title", "question", "anchor", "entry_limit", "landmark_date", "landmark_age", "age_min",
+    "age_max", "sex_concept_id", "prior_observation_days", "tar_start_days", "tar_end", "tar_end_days",
     "outcome_in_history", "washout_days", "index_day_input", "death_policy", "follow_up_policy",
     "unmeasured_policy", "unconfirmed_policy", "index_rule", "index_gap_days", "design", "breaks", "oracle",
     "version",

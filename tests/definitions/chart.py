@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from itertools import count
+from math import nan
 from typing import Any
 
 from definitions.availability import Rules
@@ -83,8 +84,17 @@ class Chart:
         self.visits.append(row)
         return key
 
-    def event(self, domain: str, concept: int, day: Day | None, *, kind: int | None = None, visit: int | None = None,
-              result: Day | None = None, **values: Any) -> Row:  # fmt: skip
+    def event(
+        self,
+        domain: str,
+        concept: int,
+        day: Day | None,
+        *,
+        kind: int | None = None,
+        visit: int | None = None,
+        result: Day | None = None,
+        **values: Any,
+    ) -> Row:
         """Write a row of an event table."""
         table, concept_column, day_column, kind_column = TABLES[domain]
         row: Row = {
@@ -137,7 +147,7 @@ class Chart:
         )
 
     def loose_visit(self, day: Day) -> int | None:
-        """Return a visit that holds nothing back: none, an open, an unknown or an outpatient one, another's."""
+        """Return a visit that holds nothing back: none, an open, unknown or outpatient one, another's."""
         choice = self.rng.random()
         if choice < 0.7:
             return None
@@ -159,11 +169,16 @@ class Chart:
         end = after(day, self.rng.choice((-1, 0, 1, 1, 2, 6)))
         concept = self.rng.choice(HOSPITAL)
         key = self.visit(concept, after(day, -self.rng.choice((0, 1, 3))), end)
-        if self.chance(0.25):  # the key once more, with another end
-            again = self.rng.choice((None, after(end, 1), after(end, -1), after(end, 4)))
-            repeated = {**self.visits[-1], "visit_end_date": again}
-            self.visits.append(self.world.write("visit_occurrence", **repeated))
+        if self.chance(0.25):
+            self.repeat_visit(self.rng.choice((None, after(end, 1), after(end, -1), after(end, 4))))
         return key
+
+    def repeat_visit(self, end: Day | None) -> None:
+        """Write the key of the last visit once more with another end, rarely of another kind."""
+        repeated = {**self.visits[-1], "visit_end_date": end}
+        if self.chance(0.15):
+            repeated["visit_concept_id"] = self.rng.choice((*HOSPITAL, OUTPATIENT))
+        self.visits.append(self.world.write("visit_occurrence", **repeated))
 
     def death(self, day: Day) -> None:
         """Write a death."""
@@ -171,15 +186,24 @@ class Chart:
             "death", person_id=self.person_id, death_date=day, death_type_concept_id=self.rng.choice(KINDS)
         )
 
-    def match(self, row: Criterion, day: Day, *, by: Day | None = None, known: Day | None = None,
-              visit: int | None = None, miss: bool = False) -> None:  # fmt: skip
-        """Write what matches a criterion on a day (or is `known` then), or what just misses it."""
+    def match(
+        self,
+        row: Criterion,
+        day: Day,
+        *,
+        by: Day | None = None,
+        known: Day | None = None,
+        visit: int | None = None,
+        miss: bool = False,
+        fault: str | None = None,
+    ) -> None:
+        """Write what matches a criterion on a day (or is `known` then), or what just misses it by a fault."""
         if row.domain == "Death":
             self.death(day)
         elif row.domain in ("Stay", "Visit", "Visit end"):
             self._visit_match(row, day, miss)
         else:
-            concept, values = self._concept_and_values(row, miss)
+            concept, values = self._concept_and_values(row, miss, fault)
             if visit is not None:
                 written = self.event(row.domain, concept, day, visit=visit, **values)
             elif known is not None:
@@ -212,17 +236,22 @@ class Chart:
             return self.rng.choice(self.world.strangers[name])
         return self.rng.choice(sorted(self.world.sets[name]))
 
-    def _concept_and_values(self, row: Criterion, miss: bool) -> tuple[int, dict[str, Any]]:
-        fault = self.rng.choice(("concept", "value", "unit", "null", "answer")) if miss else ""
-        if row.value_operator is None and row.value_concept_set is None and miss:
-            fault = "concept"
+    def _concept_and_values(
+        self, row: Criterion, miss: bool, fault: str | None
+    ) -> tuple[int, dict[str, Any]]:
+        if not miss or (row.value_operator is None and row.value_concept_set is None):
+            fault = "concept" if miss else None
+        elif fault is None:
+            fault = self.rng.choice(("concept", "value", "unit", "null", "answer"))
         values: dict[str, Any] = {}
         if row.value_operator is not None and row.value_threshold is not None:
             up = 1 if ">" in row.value_operator else -1
             beyond = (0.0, 0.5, 3.0) if "=" in row.value_operator else (0.5, 0.5, 3.0)
             short = (-0.5, -1.0) if "=" in row.value_operator else (0.0, -0.5)
             step = self.rng.choice(short if fault == "value" else beyond)
-            values["value_as_number"] = None if fault == "null" else row.value_threshold + up * step
+            values["value_as_number"] = (
+                self.rng.choice((None, nan)) if fault == "null" else row.value_threshold + up * step
+            )
             values["unit_concept_id"] = row.unit_concept_id
             if fault == "unit":
                 others = [unit for unit in OTHER_VALUE_UNITS if unit != row.unit_concept_id]

@@ -26,16 +26,11 @@ def indexes(record: Record, task: Task, sets: ConceptSets) -> list[Index]:
 
 
 def _at_events(record: Record, task: Task, sets: ConceptSets) -> list[Index]:
-    """Entry events; what makes an event match has to be known when the event is."""
-    found = [
-        match.event
-        for row in task.rows("entry")
-        for match in matches(record, row, task, sets)
-        if match.known <= match.event.available
-    ]
+    """Entry events, on the day that each was known to be one."""
+    found = [match for row in task.rows("entry") for match in matches(record, row, task, sets)]
     first: dict[Day, Event] = {}
-    for event in sorted(found, key=lambda e: (e.available, e.date)):
-        first.setdefault(event.available, event)
+    for match in sorted(found, key=lambda m: (m.known, m.event.available, m.date)):
+        first.setdefault(match.known, match.event)
     return [Index(day, event) for day, event in first.items()]
 
 

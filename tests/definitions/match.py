@@ -110,7 +110,7 @@ def _stay_dates(record: Record, row: Criterion, sets: ConceptSets) -> list[tuple
         return [(stay.start, stay.start) for stay in found]
     length = row.min_length_days
     return [
-        (after(stay.start, length), stay.end)
+        (after(stay.start, length), after(stay.end, 1))
         for stay in found
         if stay.end is not None and stay.end >= after(stay.start, length)
     ]

@@ -4,7 +4,6 @@ Written from `dbt_project/DEFINITIONS.md` and `METHODS.md` alone, by someone who
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,7 +59,7 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class AttritionRow:
-    """What is left after a step: `criterion` steps have an order, steps without a label are reasons."""
+    """What is left after a step; a `criterion` has its order, the steps after the examples are reasons."""
 
     step: str
     order: int | None
@@ -90,18 +89,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Source:
-    """Records and resolved concept sets; `availability` counts events by source table and case of the rule."""
+    """Records, resolved sets, and events counted by source table and case of the availability rule."""
 
     records: dict[int, Record]
     sets: dict[str, frozenset[int]]
     availability: Counter[tuple[str, str]]
     data_end: Day | None
-
-
-@dataclass(frozen=True)
-class _Example:
-    entry: Entry
-    label: Label
 
 
 def read_source(tables: Tables, catalogue: Catalogue) -> Source:
@@ -130,96 +123,79 @@ def judge(source: Source, task: Task, coding_lag_days: int) -> Result:
         for record in source.records.values()
         for index in indexes(record, task, source.sets)
     ]
-    lines: list[tuple[str, int | None, list[Entry]]] = [("entry", None, left)]
+    # A case is an entry whose label is 1, also on the lines before it fails: so each entry is labelled.
+    labels = {id(entry): _label(entry, task, source.sets) for entry in left}
+    cases = {key for key, given in labels.items() if given is not None and given.y_true == 1}
+    lines: list[AttritionRow] = []
+
+    def keep(name: str, order: int | None, kept: list[Entry]) -> list[Entry]:
+        persons = {entry.record.person_id for entry in kept}
+        lines.append(AttritionRow(name, order, len(kept), len(persons), sum(id(e) in cases for e in kept)))
+        return kept
+
+    left = keep("entry", None, left)
     for step in eligibility(task, source.sets):
-        left = [entry for entry in left if step.keeps(entry)]
-        lines.append((step.name, step.order, left))
+        left = keep(step.name, step.order, [entry for entry in left if step.keeps(entry)])
     if task.entry_limit == "first_qualifying":
-        left = list(
-            {e.record.person_id: e for e in sorted(left, key=lambda e: e.index.day, reverse=True)}.values()
-        )
-        lines.append(("first_qualifying", None, left))
+        left = keep("first_qualifying", None, _first_of_each_person(left))
     last = closed(task, source.data_end, coding_lag_days)
     if last is not None:
-        left = [entry for entry in left if last.keeps(entry)]
-        lines.append((last.name, None, left))
-    examples = [_example(entry, task, source.sets) for entry in left]
+        left = keep(last.name, None, [entry for entry in left if last.keeps(entry)])
+    examples = [_example(entry, labels[id(entry)], task) for entry in left]
+    for reason in reasons(task):
+        left = keep(reason, None, [e for e in left if (given := labels[id(e)]) and given.reason != reason])
     return Result(
-        cohort=sorted((_cohort_row(e, task) for e in examples), key=_by_person_and_day),
-        labels=sorted((_label_row(e, task) for e in examples), key=_by_person_and_day),
-        attrition=_attrition(lines, examples, reasons(task)),
-        inputs=sorted((_input_row(e, task) for e in examples), key=_by_person_and_day),
+        cohort=sorted((example.cohort for example in examples), key=_by_person_and_day),
+        labels=sorted((example.label for example in examples), key=_by_person_and_day),
+        attrition=lines,
+        inputs=sorted((example.inputs for example in examples), key=_by_person_and_day),
     )
 
 
-def _example(entry: Entry, task: Task, sets: dict[str, frozenset[int]]) -> _Example:
-    assert entry.period is not None
-    return _Example(entry, label(entry.record, task, entry.index, entry.period, sets))
+def _label(entry: Entry, task: Task, sets: dict[str, frozenset[int]]) -> Label | None:
+    """Return the label of an entry; without an observation period around the index it has none."""
+    return entry.period and label(entry.record, task, entry.index, entry.period, sets)
 
 
-def _index_date(example: _Example, task: Task) -> Day:
-    entry = example.entry
-    if task.index_rule != "outcome_or_last_visit":
-        return entry.index.day
-    assert entry.period is not None
-    return moved_index(entry.record, task, entry.index, entry.period, example.label)
+def _first_of_each_person(entries: list[Entry]) -> list[Entry]:
+    first: dict[int, Entry] = {}
+    for entry in sorted(entries, key=lambda e: e.index.day):
+        first.setdefault(entry.record.person_id, entry)
+    return list(first.values())
 
 
-def _cohort_row(example: _Example, task: Task) -> CohortRow:
-    record, event, period = example.entry.record, example.entry.index.entry, example.entry.period
-    day = _index_date(example, task)
-    assert period is not None
-    return CohortRow(
-        record.person_id,
-        day,
-        period.start,
-        period.end,
-        record.age(day),
-        record.sex_concept_id,
-        event and event.domain,
-        event and event.concept_id,
-        event and event.date,
-    )
+@dataclass(frozen=True)
+class _Example:
+    cohort: CohortRow
+    label: LabelRow
+    inputs: InputRow
 
 
-def _label_row(example: _Example, task: Task) -> LabelRow:
-    given = example.label
-    return LabelRow(
-        example.entry.record.person_id,
-        _index_date(example, task),
-        given.y_true,
-        given.reason,
-        given.outcome_date,
-        given.follow_up_end,
-    )
-
-
-def _input_row(example: _Example, task: Task) -> InputRow:
-    record, day = example.entry.record, _index_date(example, task)
-    return InputRow(
-        record.person_id, day, record.known_events(day, that_day=task.index_day_input == "include")
+def _example(entry: Entry, given: Label | None, task: Task) -> _Example:
+    record, event, period, day = entry.record, entry.index.entry, entry.period, entry.index.day
+    assert period is not None and given is not None
+    if task.index_rule == "outcome_or_last_visit":
+        day = moved_index(record, task, entry.index, period, given)
+    person_id = record.person_id
+    return _Example(
+        CohortRow(
+            person_id,
+            day,
+            period.start,
+            period.end,
+            record.age(day),
+            record.sex_concept_id,
+            event and event.domain,
+            event and event.concept_id,
+            event and event.date,
+        ),
+        LabelRow(person_id, day, given.y_true, given.reason, given.outcome_date, given.follow_up_end),
+        InputRow(person_id, day, record.known_events(day, that_day=task.index_day_input == "include")),
     )
 
 
 def _by_person_and_day(row: Any) -> tuple[int, Day]:
     return row.person_id, row.index_date
-
-
-def _attrition(
-    lines: Iterable[tuple[str, int | None, list[Entry]]], examples: list[_Example], reasons: list[str]
-) -> list[AttritionRow]:
-    """Count what is left at each step; cases are examples whose label is 1, wherever they are counted."""
-    cases = sum(example.label.y_true == 1 for example in examples)
-    rows = [AttritionRow(name, order, *_count(entries), cases) for name, order, entries in lines]
-    left = examples
-    for reason in reasons:
-        left = [example for example in left if example.label.reason != reason]
-        rows.append(AttritionRow(reason, None, *_count([example.entry for example in left]), cases))
-    return rows
-
-
-def _count(entries: Sequence[Entry]) -> tuple[int, int]:
-    return len(entries), len({entry.record.person_id for entry in entries})
 
 
 def _task(catalogue: Catalogue, name: str) -> Task:

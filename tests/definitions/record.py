@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 from definitions.availability import Hospital, Rules, available
@@ -127,7 +128,8 @@ def _add_visit(record: Record, row: Row) -> None:
     start, end = row["visit_start_date"], row["visit_end_date"]
     concept, visit_id = row["visit_concept_id"], row["visit_occurrence_id"]
     if start is not None:
-        record.visits.append(Visit(concept, start, None if end is None else max(start, end)))
+        end = end and max(start, end)
+        record.visits.append(Visit(concept, start, end))
         record.add(Event("Visit", concept, start, start, visit_id))
     if end is not None:
         discharged_to = row["discharged_to_concept_id"]
@@ -148,11 +150,15 @@ def _table_events(tables: Tables, rules: Rules, hospital: Hospital) -> Iterator[
                 day,
                 known,
                 row["visit_occurrence_id"],
-                row.get("value_as_number"),
+                _number(row.get("value_as_number")),
                 row.get("value_as_concept_id"),
                 row.get("unit_concept_id"),
             )
             yield table, row, event, case
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or isnan(value) else value
 
 
 def _add_death(record: Record, row: Row, rules: Rules, hospital: Hospital) -> None:

@@ -1,4 +1,4 @@
-"""Tasks of the tests that start with a stay or end with one: small windows, and every field that can apply."""
+"""Tasks of the tests at the start or the end of a stay: small windows, and every field that can apply."""
 
 from definitions.catalogue import Defined, criterion, define
 from definitions.vocabulary import OTHER_UNIT, UNIT
@@ -15,7 +15,8 @@ NOT_TRANSFERRED = criterion(
 
 VISIT_END_CONCEPT: tuple[Defined, ...] = (
     define("dc_plain", WARD, DISEASE, **AT_END, tar_end_days=5, age_min=18),
-    define("dc_washout", HOSPITAL, DISEASE, **AT_END, tar_end_days=4, washout_days=0, prior_observation_days=2),
+    define("dc_washout", HOSPITAL, DISEASE, **AT_END, tar_end_days=4, washout_days=0,
+           prior_observation_days=2),
     define(
         "dc_first", WARD, NOT_TRANSFERRED, DISEASE,
         anchor="visit_end", tar_start_days=2, tar_end_days=6, washout_days=5, follow_up_policy="keep_cases",
@@ -77,7 +78,8 @@ VISIT_START_CONCEPT: tuple[Defined, ...] = (
     ),
     define(
         "ac_in_stay_confirm", WARD, DISEASE,
-        criterion("confirm", "Drug", "t_drug", window_start_days=0, window_end_days=2, min_count=1, same_visit_as=2),
+        criterion("confirm", "Drug", "t_drug", window_start_days=0, window_end_days=2, min_count=1,
+                  same_visit_as=2),
         **IN_STAY, outcome_in_history="allow",
     ),
     define(
@@ -110,7 +112,8 @@ VISIT_END_VISIT: tuple[Defined, ...] = (
            anchor="visit_end", entry_limit="first_qualifying", tar_end_days=5, outcome_in_history="allow",
            prior_observation_days=4, index_day_input="include"),
     define("dv_confirm", WARD, criterion("outcome", "Stay", "t_ward"),
-           criterion("confirm", "Condition", "t_disease", window_start_days=0, window_end_days=3, min_count=1),
+           criterion("confirm", "Condition", "t_disease", window_start_days=0, window_end_days=3,
+                     min_count=1),
            **AT_END, tar_end_days=5, outcome_in_history="allow"),
     define("dv_negative", WARD, criterion("outcome", "Stay", "t_ward"),
            **AT_END, design="reproduction", tar_start_days=0, tar_end_days=7, outcome_in_history="allow",
@@ -128,7 +131,7 @@ VISIT_START_LENGTH: tuple[Defined, ...] = (
            **IN_STAY, follow_up_policy="keep_cases", death_policy="null_label"),
     define("al_washout", HOSPITAL, criterion("outcome", "Stay", "t_ward", min_length_days=2),
            **AT_START, tar_start_days=2, tar_end_days=5, washout_days=5),
-    define("al_late_start", WARD, criterion("outcome", "Stay", "t_ward", min_length_days=2),
+    define("al_late_start", WARD, criterion("outcome", "Stay", "t_ward", min_length_days=4),
            **IN_STAY, tar_start_days=3, washout_days=0),
     define("al_first", WARD, criterion("outcome", "Stay", "t_hospital", min_length_days=5),
            anchor="visit_start", tar_end="visit_end", outcome_in_history="allow", prior_observation_days=1),
@@ -136,7 +139,8 @@ VISIT_START_LENGTH: tuple[Defined, ...] = (
            criterion("require", "Stay", "t_ward", window_start_days=-30, min_count=1, min_length_days=2),
            criterion("forbid", "Condition", "t_comorbidity", window_start_days=-5),
            criterion("outcome", "Stay", "t_ward", min_length_days=2),
-           anchor="visit_start", entry_limit="first_qualifying", tar_end="visit_end", outcome_in_history="allow",
+           anchor="visit_start", entry_limit="first_qualifying", tar_end="visit_end",
+           outcome_in_history="allow",
            sex_concept_id=8532, index_day_input="include"),
 )  # fmt: skip
 
@@ -155,11 +159,14 @@ VISIT_START_DEATH: tuple[Defined, ...] = (
            DEATH, anchor="visit_start", tar_end="visit_end", age_max=70),
     define("ad_qualifying", HOSPITAL,
            criterion("require", "Condition", "t_comorbidity", window_start_days=-4, min_count=1),
-           DEATH, anchor="visit_start", entry_limit="first_qualifying", tar_end_days=3, index_day_input="include"),
+           DEATH, anchor="visit_start", entry_limit="first_qualifying", tar_end_days=3,
+           index_day_input="include"),
     define("ad_confirm", WARD, DEATH,
-           criterion("confirm", "Condition", "t_disease", window_start_days=-3, window_end_days=0, min_count=1),
+           criterion("confirm", "Condition", "t_disease", window_start_days=-3, window_end_days=0,
+                     min_count=1),
            **AT_START, tar_end_days=6),
-    define("ad_composite", WARD, DEATH, DISEASE, **AT_START, tar_start_days=2, tar_end_days=5, washout_days=3),
+    define("ad_composite", WARD, DEATH, DISEASE, **AT_START, tar_start_days=2, tar_end_days=5,
+           washout_days=3),
 )  # fmt: skip
 
 LAB_HIGH = criterion(
@@ -192,7 +199,8 @@ VISIT_START_VALUE: tuple[Defined, ...] = (
                      value_operator=">", value_threshold=7.5, unit_concept_id=UNIT),
            **AT_START, tar_end_days=4, outcome_in_history="allow"),
     define("av_first", WARD,
-           criterion("require", "Measurement", "t_other_lab", window_start_days=-2, min_count=1, value_operator=">",
+           criterion("require", "Measurement", "t_other_lab", window_start_days=-2, min_count=1,
+                     value_operator=">",
                      value_threshold=1.0, unit_concept_id=UNIT),
            LAB_LOW, anchor="visit_start", tar_end="visit_end", age_min=18, sex_concept_id=8532),
     define("av_qualifying", HOSPITAL, LAB_HIGH,
@@ -202,7 +210,8 @@ VISIT_START_VALUE: tuple[Defined, ...] = (
 LANDMARK_DEATH: tuple[Defined, ...] = (
     define("ld_date", DEATH, anchor="landmark", landmark_date="2016-02-29", tar_end_days=5,
            prior_observation_days=3),
-    define("ld_date_keep", DEATH, anchor="landmark", landmark_date="2015-07-01", tar_start_days=3, tar_end_days=9,
+    define("ld_date_keep", DEATH, anchor="landmark", landmark_date="2015-07-01", tar_start_days=3,
+           tar_end_days=9,
            follow_up_policy="keep_cases", age_min=40, age_max=64, index_day_input="include"),
     define("ld_age", DEATH, anchor="landmark", landmark_age=50, tar_end_days=4, sex_concept_id=8507),
     define("ld_age_criteria",
@@ -217,7 +226,8 @@ LANDMARK_DEATH: tuple[Defined, ...] = (
            tar_end_days=6, washout_days=4),
     define("ld_long", DEATH, anchor="landmark", landmark_age=18, tar_end_days=30, prior_observation_days=10),
     define("ld_confirm", DEATH,
-           criterion("confirm", "Condition", "t_disease", window_start_days=-6, window_end_days=1, min_count=1,
+           criterion("confirm", "Condition", "t_disease", window_start_days=-6, window_end_days=1,
+                     min_count=1,
                      max_count=2),
            anchor="landmark", landmark_date="2016-02-29", tar_end_days=6),
 )  # fmt: skip

@@ -11,14 +11,14 @@ from definitions.catalogue import Row
 from definitions.chart import Chart, World
 from definitions.concept_set import resolve
 from definitions.day import Day, after
+from definitions.person import tell
 from definitions.record import EVENT_TABLES
-from definitions.story import tell
 from definitions.task import Task, read_task
 from definitions.templates import Template
 
 # Worlds stack without touching when their first person ids are at least this far apart.
 STRIDE = 32
-PERSONS = (6, 12)
+PERSONS = (6, 18)
 KEYS_A_PERSON = 1000
 PERSON_TABLES = (
     "person",
