@@ -1,103 +1,114 @@
 """The catalogue of prediction tasks: the same CSV rows that dbt loads as seeds, read strictly."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
+from ml.criterion_rules import CRITERION_RULES
 from ml.strict import InputError, read_fields, wrong
+from ml.task_definition import ConceptSetRow, Criterion, LeftOut, Task
+from ml.task_rules import TASK_RULES
 
+__all__ = ["ConceptSetRow", "Criterion", "LeftOut", "Task", "read_concept_sets", "read_tasks"]
 
-@dataclass(frozen=True)
-class Criterion:
-    """One criterion of a task: an entry, a requirement, an exclusion or the outcome."""
-
-    task: str
-    order: int
-    role: Literal["entry", "require", "forbid", "outcome"]
-    concept_set: str
-    domain: str
-    description: str
-    window_start_days: int | None = None
-    window_end_days: int | None = None
-    min_count: int | None = None
-    max_count: int | None = None
-
-
-@dataclass(frozen=True)
-class Task:
-    """One prediction problem; windows in days after the index, both ends included; ages in whole years."""
-
-    task: str
-    title: str
-    question: str
-    anchor: Literal["event"]
-    entry_limit: Literal["first_ever"]
-    prior_observation_days: int
-    tar_start_days: int
-    tar_end_days: int
-    outcome_in_history: Literal["forbid"]
-    index_day_input: Literal["exclude"]
-    death_policy: Literal["negative"]
-    follow_up_policy: Literal["null_label"]
-    design: Literal["prospective"]
-    oracle: Literal["closed_form", "none"]
-    version: int
-    age_min: int | None = None
-    age_max: int | None = None
-    washout_days: int | None = None
-    criteria: tuple[Criterion, ...] = ()
-
-    @property
-    def outcome_concept_sets(self) -> tuple[str, ...]:
-        """Names of the concept sets that are the outcome."""
-        return tuple(row.concept_set for row in self.criteria if row.role == "outcome")
+Row = TypeVar("Row")
 
 
 def read_tasks(seeds: Path) -> dict[str, Task]:
-    """Read `tasks.csv` and `criteria.csv` of the dbt seeds into tasks by name.
+    """Read `tasks.csv`, `criteria.csv` and `left_out.csv` of the dbt seeds into tasks by name.
 
     Raises:
-        InputError: a missing or unknown column or value, a criterion of no task, a task without
-            entry or outcome, a concept set without rows in `concept_sets.csv`.
+        InputError: a missing or unknown column or value, fields that contradict each other, a row of no
+            task, a concept set without rows in `concept_sets.csv`.
     """
-    concept_sets = {row["concept_set"] for row in _rows(seeds / "concept_sets.csv")}
-    criteria = [
-        _read(Criterion, row, f"criteria.csv, task `{row.get('task')}`")
-        for row in _rows(seeds / "criteria.csv")
-    ]
+    concept_sets = read_concept_sets(seeds)
+    criteria = _read_rows(seeds / "criteria.csv", Criterion)
+    left_out = _read_rows(seeds / "left_out.csv", LeftOut)
     tasks: dict[str, Task] = {}
     for row in _rows(seeds / "tasks.csv"):
-        where = f"tasks.csv, task `{row.get('task')}`"
-        own = tuple(sorted((c for c in criteria if c.task == row.get("task")), key=lambda c: c.order))
-        task = _read(Task, row, where, criteria=own)
+        name = row.get("task")
+        own = sorted((one for one in criteria if one.task == name), key=lambda one: one.order)
+        reasons = tuple(one for one in left_out if one.task == name)
+        where = f"tasks.csv, task `{name}`"
+        task = _read(Task, row, where, criteria=tuple(own), left_out=reasons)
         if task.task in tasks:
             raise InputError(f"Task `{task.task}` stands twice in tasks.csv")
-        _require_criteria(task, concept_sets)
+        _require_rules(task)
+        _require_concept_sets(task, concept_sets)
         tasks[task.task] = task
-    for criterion in criteria:
-        if criterion.task not in tasks:
-            raise wrong(
-                f"Unknown task `{criterion.task}` in criteria.csv", allowed=tasks, given=criterion.task
-            )
+    _require_tasks("criteria.csv", [row.task for row in criteria], tasks)
+    _require_tasks("left_out.csv", [row.task for row in left_out], tasks)
     return tasks
 
 
-def _require_criteria(task: Task, concept_sets: set[str]) -> None:
-    roles = {criterion.role for criterion in task.criteria}
-    for role in ("entry", "outcome"):
-        if role not in roles:
-            raise InputError(f"Task `{task.task}` has no `{role}` row in criteria.csv")
-    for criterion in task.criteria:
-        if criterion.concept_set not in concept_sets:
-            raise wrong(
-                f"Unknown concept set `{criterion.concept_set}` in criteria.csv, task `{task.task}`",
-                allowed=concept_sets,
-                given=criterion.concept_set,
+def read_concept_sets(seeds: Path) -> dict[str, tuple[ConceptSetRow, ...]]:
+    """Read `concept_sets.csv` into rows by set.
+
+    Raises:
+        InputError: a missing or unknown column or value, a concept twice in a set, a set that includes none.
+    """
+    sets: dict[str, tuple[ConceptSetRow, ...]] = {}
+    for row in _read_rows(seeds / "concept_sets.csv", ConceptSetRow):
+        where = f"concept_sets.csv, concept set `{row.concept_set}`"
+        others = sets.get(row.concept_set, ())
+        if row.concept_id < 1:
+            raise wrong(f"Wrong value {row.concept_id} for `concept_id` in {where}", allowed=["1 or more"])
+        if any(other.concept_id == row.concept_id for other in others):
+            raise InputError(f"Concept {row.concept_id} stands twice in {where}")
+        sets[row.concept_set] = (*others, row)
+    for name, rows in sets.items():
+        if all(row.is_excluded for row in rows):
+            raise InputError(
+                f"Concept set `{name}` in concept_sets.csv has only rows with `is_excluded` true"
             )
-    if task.tar_start_days > task.tar_end_days:
-        raise InputError(f"`tar_start_days` is after `tar_end_days` in tasks.csv, task `{task.task}`")
+    return sets
+
+
+def _require_rules(task: Task) -> None:
+    for rule in TASK_RULES:
+        if not rule.holds(task):
+            raise _contradiction(rule.fields, rule.allowed, task, f"tasks.csv, task `{task.task}`")
+    for row in task.criteria:
+        for criterion_rule in CRITERION_RULES:
+            if not criterion_rule.holds(task, row):
+                where = f"criteria.csv, task `{task.task}`, order {row.order}"
+                raise _contradiction(criterion_rule.fields, criterion_rule.allowed, row, where)
+
+
+def _contradiction(fields: Sequence[str], allowed: str, row: Task | Criterion, where: str) -> InputError:
+    shown = [f"`{field}`{_given(row, field)}" for field in fields]
+    what = f"Wrong {shown[0]}" if len(fields) == 1 else f"{' and '.join(shown)} do not go together"
+    return wrong(f"{what} in {where}", allowed=[allowed])
+
+
+def _given(row: Task | Criterion, field: str) -> str:
+    """Return the value of a field of this very row in words; one of the other file is only named."""
+    if not hasattr(row, field):
+        return ""
+    value = getattr(row, field)
+    return " (empty)" if value is None else f" ({value})"
+
+
+def _require_concept_sets(task: Task, concept_sets: Collection[str]) -> None:
+    for name in task.concept_sets:
+        if name not in concept_sets:
+            raise wrong(
+                f"Unknown concept set `{name}` in criteria.csv, task `{task.task}`",
+                allowed=concept_sets,
+                given=name,
+            )
+
+
+def _require_tasks(file: str, named: Sequence[str], tasks: Collection[str]) -> None:
+    for name in named:
+        if name not in tasks:
+            raise wrong(f"Unknown task `{name}` in {file}", allowed=tasks, given=name)
+
+
+def _read_rows(path: Path, cls: type[Row]) -> list[Row]:
+    return [_read(cls, row, f"{path.name}, row {n}") for n, row in enumerate(_rows(path), start=1)]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -109,19 +120,38 @@ def _rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _read(cls: Any, row: Mapping[str, str], where: str, **more: object) -> Any:
-    """Turn one CSV row into `cls`: empty cells are absent, whole numbers become int."""
+def _read(cls: type[Row], row: Mapping[str, str], where: str, **more: object) -> Row:
+    """Turn one CSV row into `cls`: empty cells are absent, numbers and true or false are read as such."""
+    named = where if "task `" in where or not row.get("task") else f"{where}, task `{row['task']}`"
     hints = get_type_hints(cls)
     values: dict[str, Any] = dict(more)
     for key, cell in row.items():
         if cell != "":
-            whole = hints.get(key) is int or int in get_args(hints.get(key))
-            values[key] = _whole_number(cell, f"`{key}` in {where}") if whole else cell
-    return read_fields(cls, values, where=where)
+            values[key] = _value(cell, hints.get(key), f"`{key}` in {named}")
+    return read_fields(cls, values, where=named)
 
 
-def _whole_number(cell: str, where: str) -> int:
+def _value(cell: str, hint: Any, where: str) -> Any:
+    kinds = (hint, *get_args(hint))
+    if cell != cell.strip():
+        raise InputError(f"Wrong value {cell!r} for {where}: no blanks around it")
+    if bool in kinds:
+        if cell not in ("true", "false"):
+            raise wrong(f"Wrong value {cell!r} for {where}", allowed=["true", "false"])
+        return cell == "true"
+    if int in kinds:
+        return _number(cell, int, f"{where}: a whole number is needed")
+    if float in kinds:
+        return _number(cell, float, f"{where}: a number is needed")
+    return cell
+
+
+def _number(cell: str, kind: type[int] | type[float], where: str) -> float:
+    """Read plain digits: Python also takes `1_000`, `nan` and digits of other scripts, and dbt does not."""
     try:
-        return int(cell)
+        value = kind(cell)
     except ValueError as error:
-        raise InputError(f"Wrong value {cell!r} for {where}: a whole number is needed") from error
+        raise InputError(f"Wrong value {cell!r} for {where}") from error
+    if not (cell.isascii() and "_" not in cell and math.isfinite(value)):
+        raise InputError(f"Wrong value {cell!r} for {where}")
+    return value
