@@ -79,9 +79,9 @@ def admission(v: View) -> np.ndarray:
         -5.4
         + 0.35 * np.clip(v.decade, -3, 3)
         + 1.6 * v.discharged(40)
-        + 0.6 * v.ever("heart_failure")
-        + 0.4 * v.ever("chronic_kidney_disease")
-        + 0.5 * v.ever("emphysema")
+        + 0.8 * v.ever("heart_failure")
+        + 0.5 * v.ever("chronic_kidney_disease")
+        + 0.6 * v.ever("emphysema")
         + 0.4 * v.ever("other_cancer")
         + 0.6 * v.ever("pancreatic_cancer")
         + 0.35 * v.stays

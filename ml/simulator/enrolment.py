@@ -59,7 +59,7 @@ class Persons:
 def draw_persons(n: int, rng: np.random.Generator) -> Persons:
     """Draw N persons, adults of 18 to 88, who enter over nine years."""
     start = FIRST_DAY.astype(np.int32) + rng.integers(0, int(_ENTRY_YEARS * _YEAR), n)
-    age = np.clip(rng.normal(58, 13, n), 18.1, 88)
+    age = np.clip(rng.normal(59, 11.5, n), 18.1, 88)
     female = (rng.random(n) < 0.52).astype(np.float32)
     return Persons(start.astype(np.int32), (start - age * _YEAR).astype(np.int32), female)
 

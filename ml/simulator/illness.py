@@ -17,27 +17,31 @@ CONDITION_HAZARDS: dict[str, Callable[[View], np.ndarray]] = {
         + 0.7 * v.ever("weight_loss")
     ),
     "hypertension": lambda v: (
-        -5.3
+        -5.4
         + 0.2 * np.clip(v.decade, -3, 2)
-        + 0.25 * np.clip((v.lab("systolic") - 130) / 10, -2, 3)
+        + 0.4 * np.clip((v.lab("systolic") - 130) / 10, -2, 3)
+        + 0.05 * np.clip(v.lab("bmi") - 28, -6, 10)
         + 1.0 * v.discharged(250)
     ),
     "hyperlipidemia": lambda v: (
-        -5.5
+        -5.7
         + 0.15 * np.clip(v.decade, -3, 2)
-        + 0.3 * np.clip((v.lab("ldl") - 120) / 30, -2, 3)
+        + 0.55 * np.clip((v.lab("ldl") - 120) / 30, -2, 3)
+        + 0.4 * v.ever("type_2_diabetes")
         + 1.0 * v.discharged(250)
     ),
     "chronic_kidney_disease": lambda v: (
         -5.3 + 0.25 * np.clip(v.decade, -3, 2) + 0.9 * np.clip(v.lab("creatinine") - 0.95, -0.4, 1.5)
     ),
     "myocardial_infarction": lambda v: (
-        -6.9
-        + 1.2 * v.discharged(200)
+        -7.3
+        + 1.5 * v.discharged(200)
+        + 0.3 * np.clip((v.lab("ldl") - 120) / 30, -2, 3)
+        + 0.5 * v.ever("chronic_kidney_disease")
         + 0.35 * np.clip(v.decade, -3, 3)
         + 0.4 * v.male
-        + 0.5 * v.ever("smoker")
-        + 0.4 * v.ever("type_2_diabetes")
+        + 0.8 * v.ever("smoker")
+        + 0.7 * v.ever("type_2_diabetes")
         + 0.3 * v.ever("hypertension")
         + 0.3 * v.ever("hyperlipidemia")
     ),

@@ -39,7 +39,7 @@ def pancreatic_cancer(v: View) -> np.ndarray:
     """Fast after the entry events of the task; diabetes after weight loss; HbA1c's slope."""
     uncontrolled = (v.lab("hba1c") > 6.5).astype(np.float32)
     return (
-        -7.6
+        -7.5
         + 3.0 * v.onset("type_2_diabetes", 300)
         + 3.0 * v.onset("weight_loss", 300)
         + 3.0 * v.onset("acute_pancreatitis", 300)
@@ -67,7 +67,7 @@ def gastrointestinal_bleed(v: View) -> np.ndarray:
     low = (v.lab("hemoglobin") < 12.5).astype(np.float32)
     nsaid = v.nsaid(180)
     return (
-        -7.0
+        -6.85
         + 1.9 * nsaid
         + 0.9 * v.onset("diclofenac", 200)
         + 0.5 * v.onset("celecoxib", 200)
@@ -89,8 +89,8 @@ def gastrointestinal_bleed(v: View) -> np.ndarray:
 def death(v: View) -> np.ndarray:
     """Age, heart failure, cancers, a recent infarction or stay."""
     return (
-        -7.2
-        + 0.65 * np.clip(v.decade, -3, 3.5)
+        -6.7
+        + 0.5 * np.clip(v.decade, -3, 3.5)
         + 0.2 * v.male
         + 0.8 * v.ever("heart_failure")
         + 2.4 * v.ever("pancreatic_cancer")

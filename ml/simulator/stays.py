@@ -59,22 +59,22 @@ def mean_nights(v: View) -> np.ndarray:
     """Return the mean length of a stay before it is cut short, in nights after the first."""
     burden = (
         0.12 * np.clip(v.decade, -3, 3)
-        + 0.35 * v.ever("heart_failure")
-        + 0.3 * v.ever("chronic_kidney_disease")
-        + 0.35 * v.ever("stroke")
-        + 0.3 * v.ever("pancreatic_cancer")
-        + 0.25 * v.ever("emphysema")
-        + 0.3 * np.clip(12.5 - v.lab("hemoglobin"), 0, 3)
-        + 0.2 * v.ever("alcoholism")
+        + 0.5 * v.ever("heart_failure")
+        + 0.5 * v.ever("chronic_kidney_disease")
+        + 0.7 * v.ever("stroke")
+        + 0.5 * v.ever("pancreatic_cancer")
+        + 0.4 * v.ever("emphysema")
+        + 0.4 * np.clip(12.5 - v.lab("hemoglobin"), 0, 3)
+        + 0.5 * v.ever("alcoholism")
         + 0.15 * v.stays
     )
-    return np.exp(1.15 + np.clip(burden, -0.6, 1.5))
+    return np.exp(0.85 + np.clip(burden, -0.6, 2.0))
 
 
 def death_a_day(v: View) -> np.ndarray:
     """Return the probability of death on each day of a stay after the first."""
     log_odds = (
-        -5.3
+        -5.4
         + 0.45 * np.clip(v.decade, -3, 3)
         + 0.8 * v.ever("heart_failure")
         + 1.3 * v.ever("pancreatic_cancer")
@@ -89,13 +89,13 @@ def death_a_day(v: View) -> np.ndarray:
 def return_a_day(v: View) -> np.ndarray:
     """Return the probability of a new stay on each day after a discharge, while the step lasts."""
     log_odds = (
-        -5.4
+        -5.5
         + 0.15 * np.clip(v.decade, -3, 3)
-        + 0.9 * v.ever("heart_failure")
-        + 0.5 * v.ever("emphysema")
-        + 0.5 * v.ever("chronic_kidney_disease")
-        + 0.7 * v.ever("pancreatic_cancer")
-        + 0.4 * v.ever("alcoholism")
+        + 1.1 * v.ever("heart_failure")
+        + 0.7 * v.ever("emphysema")
+        + 0.6 * v.ever("chronic_kidney_disease")
+        + 0.8 * v.ever("pancreatic_cancer")
+        + 0.5 * v.ever("alcoholism")
         + 0.5 * v.stays
     )
     return 1 / (1 + np.exp(-log_odds))
