@@ -10,6 +10,7 @@ from orchestration.platform import Platform
 from orchestration.publish import published_asset
 from orchestration.report import report_asset
 from orchestration.source import source_assets
+from orchestration.task_checks import require_known_breaks
 from orchestration.tasks import task_assets
 from orchestration.triggers import study_job, study_schedule, study_sensor
 
@@ -19,6 +20,7 @@ EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiproce
 def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg.Definitions:
     """Return the graph of a study: source, warehouse, each task's assets and arms, evaluation, report."""
     tasks = platform.tasks.values()
+    require_known_breaks(platform.catalogue.values())
     assets = [
         source_assets(platform),
         warehouse_assets(platform),

@@ -10,7 +10,8 @@ import duckdb
 from ml.artefact import differences, manifest, sha256_file, sha256_json, whole_folder, write_json
 from ml.code_key import code_key
 from ml.cost import Cost
-from orchestration.checks import SNAPSHOT_CHECKS, run_snapshot_checks
+from orchestration.checking import run_snapshot_checks
+from orchestration.checks import SNAPSHOT_CHECKS
 from orchestration.expectations import judge
 from orchestration.home import forget_old
 from orchestration.platform import Platform
@@ -31,7 +32,8 @@ RELATIONS = {
     "concept": "concept_id",
     "concept_ancestor": "ancestor_concept_id, descendant_concept_id",
     "concept_set_member": "concept_set, concept_id",
-    "concept_set_count": "all",
+    "concept_set": "concept_set",
+    "label_count": "task, quantity, y_true",
     "availability_count": "all",
     "source_quirk": "name, source_table",
     "study_period": "all",

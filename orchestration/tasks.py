@@ -17,11 +17,12 @@ from ml.models.loading import find_model
 from ml.models.registry import MODELS
 from ml.study import Arm
 from ml.tasks import Task
-from orchestration.checks import TASK_CHECKS, run_task_checks, shortage
+from orchestration.checking import concept_sets, reasons, run_task_checks
 from orchestration.child import run_child
 from orchestration.expectations import judge
 from orchestration.platform import Platform
 from orchestration.step import Computed, Record, carry_out, result, upstream
+from orchestration.task_checks import checks_of, left_out_checks
 from orchestration.versions import library_versions
 
 OWNERS = ["team:clinical-ml"]
@@ -51,9 +52,9 @@ def blocked_by(platform: Platform, task: str) -> str | None:
     failed = failed_blocks(record)
     if not failed:
         return None
-    # Names only: counts of 1 to 10 must not leave, and the check table holds them for those inside.
-    more = f" (in {record.metadata['shortage']})" if record.metadata["shortage"] else ""
-    return "; ".join(f"check `{row['name']}` failed" for row in failed) + more
+    # No counts of patients: 1 to 10 must not leave, and the check table holds them for those inside.
+    more = {name: f" ({words})" for name, words in record.metadata["reasons"].items()}
+    return "; ".join(f"check `{row['name']}` failed{more.get(row['name'], '')}" for row in failed)
 
 
 def failed_blocks(record: Record) -> list[dict[str, Any]]:
@@ -63,7 +64,7 @@ def failed_blocks(record: Record) -> list[dict[str, Any]]:
 
 def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
     key = dg.AssetKey([task.task, "examples"])
-    names = [check.name for check in TASK_CHECKS]
+    checks = checks_of(task)
 
     @dg.asset(
         key=key,
@@ -74,9 +75,9 @@ def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
         description=f"{task.title}: its rows of the snapshot, all that its arms ever read. {task.question}",
         # Not `blocking`: Dagster would run no descendant, and the report descends from every arm.
         check_specs=[
-            dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in TASK_CHECKS
+            dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in checks
         ],
-        code_version=code_key("ml.inputs.examples", "orchestration.checks")[:16],
+        code_version=code_key("ml.inputs.examples", "orchestration.checking")[:16],
     )
     def examples(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         published = upstream(platform, "published")
@@ -88,20 +89,17 @@ def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
         target = platform.home.examples(task.task)
 
         def compute(_: Cost) -> Computed:
-            counts = cut_examples(platform.home.published, task.task, target, options)
-            rows = run_task_checks(
-                platform.home.published,
-                target,
-                task.task,
-                outcome_sets=task.outcome_concept_sets,
-                tar=(task.tar_start_days, task.tar_end_days),
-            )
+            published = platform.home.published
+            counts = cut_examples(published, task.task, target, options)
+            rows = run_task_checks(published, target, task)
             splits = {split: n for split, (n, _) in split_counts(target).items()}
             facts = {
                 **counts,
                 "splits": splits,
-                "shortage": shortage(target),
-                "attrition": attrition(platform.home.published, task.task),
+                "reasons": reasons(published, target, task),
+                "checks_left_out": left_out_checks(task),
+                "concept_sets": concept_sets(published, task),
+                "attrition": attrition(published, task.task),
             }
             return Computed(facts, judge(rows))
 
@@ -113,14 +111,16 @@ def _examples(platform: Platform, task: Task) -> dg.AssetsDefinition:
                 "published": published.data_version,
                 "task": dataclasses.asdict(task),
                 "options": dataclasses.asdict(options),
-                "code": code_key("ml.inputs.examples", "orchestration.checks", "orchestration.expectations"),
+                "code": code_key(
+                    "ml.inputs.examples", "orchestration.checking", "orchestration.expectations"
+                ),
                 "libraries": library_versions("duckdb", "great-expectations"),
             },
             outputs=[target],
             compute=compute,
             task=task.task,
         )
-        return result(record, key, names)
+        return result(record, key, [check.name for check in checks])
 
     return examples
 

@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pandas as pd
 from published_world import OUTCOME, TAR_DAYS, Tables
+from published_world import TASK as FIRST
 
-from orchestration.checks import MINIMUM_CASES
+from orchestration.task_checks import MINIMUM_CASES
 
-TASK = "first_1y"  # the task under test
+TASK = FIRST.task  # the task under test
 
 
 def append(tables: Tables, name: str, source: pd.DataFrame, **changes) -> None:
@@ -76,7 +77,11 @@ def dangling_visits(tables: Tables) -> None:
 
 
 def empty_concept_set(tables: Tables) -> None:
-    append(tables, "concept_set_count", tables["concept_set_count"].head(1), concept_set="other", n_members=0)
+    append(tables, "concept_set", tables["concept_set"].head(1), concept_set="other", n_members=0)
+
+
+def unknown_concept(tables: Tables) -> None:
+    append(tables, "concept_set", tables["concept_set"].head(1), concept_set="other", n_unknown_ids=1)
 
 
 SNAPSHOT_FAULTS = [
@@ -94,7 +99,8 @@ SNAPSHOT_FAULTS = [
     (attrition_of_one_case_fewer, "attrition_reconciles"),
     (label_that_attrition_does_not_know, "attrition_reconciles"),
     (dangling_visits, "few_quirks_in_the_source"),
-    (empty_concept_set, "every_concept_set_has_members"),
+    (empty_concept_set, "concept_sets_of_the_catalogue_are_known"),
+    (unknown_concept, "concept_sets_of_the_catalogue_are_known"),
 ]
 
 
@@ -105,6 +111,23 @@ def of_task(tables: Tables, name: str, y_true: int | None = None) -> pd.Index:
     y = label.reindex(frame["example_id"]).reset_index(drop=True)
     chosen = frame["task"] == TASK
     return frame.index[chosen if y_true is None else chosen & (y == y_true).fillna(False)]
+
+
+def of_concept_set(tables: Tables, name: str, **cells: int) -> None:
+    frame = tables["concept_set"]
+    frame.loc[frame["concept_set"] == name, list(cells)] = list(cells.values())
+
+
+def outcome_set_without_members(tables: Tables) -> None:
+    of_concept_set(tables, "outcome", n_members=0)
+
+
+def entry_set_with_an_unknown_id(tables: Tables) -> None:
+    of_concept_set(tables, "entry", n_unknown_ids=1)
+
+
+def outcome_set_of_a_literal_id(tables: Tables) -> None:
+    of_concept_set(tables, "outcome", n_literal_only_ids=1)
 
 
 def no_cohort(tables: Tables) -> None:
@@ -178,6 +201,25 @@ def non_case_with_outcome(tables: Tables) -> None:
     label.loc[row, "outcome_date"] = label.loc[row, "index_date"] + timedelta(days=TAR_DAYS)
 
 
+def time_at_risk_of_another_index(tables: Tables) -> None:
+    label = tables["label"]
+    row = of_task(tables, "label", 0)[0]
+    for column in ("tar_start_date", "tar_end_date"):
+        label.loc[row, column] += timedelta(days=30)
+    label.loc[row, "follow_up_end_date"] = label.loc[row, "tar_end_date"]
+
+
+def time_at_risk_that_is_too_short(tables: Tables) -> None:
+    row = of_task(tables, "label", 0)[0]
+    tables["label"].loc[row, "tar_end_date"] -= timedelta(days=1)
+
+
+def case_after_its_follow_up(tables: Tables) -> None:
+    label = tables["label"]
+    row = of_task(tables, "label", 1)[0]
+    label.loc[row, "follow_up_end_date"] = label.loc[row, "outcome_date"] - timedelta(days=1)
+
+
 def lost_called_negative(tables: Tables) -> None:
     label = tables["label"]
     lost = label.index[(label["task"] == TASK) & label["y_true"].isna()][0]
@@ -206,6 +248,12 @@ def label_with_a_reason(tables: Tables) -> None:
 
 
 TASK_FAULTS = [
+    (outcome_set_without_members, "concept_sets_are_known"),
+    (entry_set_with_an_unknown_id, "concept_sets_are_known"),
+    (outcome_set_of_a_literal_id, "descendants_of_concepts_are_known"),
+    (time_at_risk_of_another_index, "case_means_outcome_in_time_at_risk"),
+    (time_at_risk_that_is_too_short, "case_means_outcome_in_time_at_risk"),
+    (case_after_its_follow_up, "case_was_followed_to_its_outcome"),
     (few_cases, "splits_have_enough_cases"),
     (index_before_the_period, "index_lies_in_one_observation_period"),
     (index_after_the_period, "index_lies_in_one_observation_period"),

@@ -7,9 +7,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ml.tasks import Criterion, Task
+
 Tables = dict[str, pd.DataFrame]
 
 TASKS = ("first_1y", "second_1y")
+# What `first_1y` is, as its seeds would say.
+TASK = Task(
+    task="first_1y",
+    title="First",
+    question="Will it happen?",
+    anchor="event",
+    entry_limit="all",
+    prior_observation_days=0,
+    tar_start_days=1,
+    tar_end="days",
+    tar_end_days=365,
+    outcome_in_history="forbid",
+    index_day_input="exclude",
+    death_policy="negative",
+    follow_up_policy="null_label",
+    index_rule="anchor",
+    design="prospective",
+    oracle="none",
+    version=1,
+    criteria=(
+        Criterion("first_1y", 1, "entry", "Condition", "an entry", concept_set="entry"),
+        Criterion("first_1y", 2, "outcome", "Condition", "the outcome", concept_set="outcome"),
+    ),
+)
 SPLITS = ("train", "tuning", "held_out")
 TAR_DAYS = 365
 SEXES = {8507: "MALE", 8532: "FEMALE"}
@@ -57,7 +83,11 @@ def make_world(seed: int, persons: int = 90) -> Tables:
                     "sex_concept_id": sex,
                 }
             )
-            rows["label"].append({**key, "index_date": day, **_label(day, index, fate)})
+            at_risk = {
+                "tar_start_date": day + timedelta(days=1),
+                "tar_end_date": day + timedelta(days=TAR_DAYS),
+            }
+            rows["label"].append({**key, "index_date": day, **_label(day, index, fate), **at_risk})
             rows["example_input"].append(
                 {
                     **key,
@@ -157,18 +187,57 @@ def _facts(tables: Tables) -> Tables:
                 }
             )
     quirk = {"name": "dangling_visit", "source_table": "condition_occurrence", "looked_at": 50, "found": 0}
-    member = {"concept_set": "outcome", "concept_id": OUTCOME}
+    members = {"entry": 1000, "outcome": OUTCOME}
+    sizes = {
+        "n_included_ids": 1,
+        "n_excluded_ids": 0,
+        "n_unknown_ids": 0,
+        "n_literal_only_ids": 0,
+        "n_members": 1,
+    }
     return {
         "concept": pd.DataFrame({"concept_id": list(names), "concept_name": list(names.values())}),
         "concept_ancestor": pd.DataFrame(
             {"ancestor_concept_id": [OUTCOME], "descendant_concept_id": [OUTCOME]}
         ),
-        "concept_set_member": pd.DataFrame([member]),
-        "concept_set_count": pd.DataFrame([{"concept_set": "outcome", "n_members": 1}]),
-        "availability_count": pd.DataFrame([{"source_table": "condition_occurrence", "n_events": 50}]),
+        "concept_set_member": pd.DataFrame(
+            {"concept_set": list(members), "concept_id": list(members.values())}
+        ),
+        "concept_set": pd.DataFrame(
+            [
+                {"concept_set": name, **sizes, "sha256": hashlib.sha256(str(one).encode()).hexdigest()}
+                for name, one in members.items()
+            ]
+        ),
+        "availability_count": pd.DataFrame(
+            [
+                {
+                    "source_table": "condition_occurrence",
+                    "kind": "row",
+                    "applied_rule": rule,
+                    "n_events": 50,
+                    "n_later": later,
+                }
+                for rule, later in (("own_date_no_visit", 0), ("visit_end", 20))
+            ]
+        ),
+        "label_count": _label_count(tables["label"]),
         "source_quirk": pd.DataFrame([quirk]),
         "attrition": pd.DataFrame(attrition),
     }
+
+
+def _label_count(label: pd.DataFrame) -> pd.DataFrame:
+    rows = [
+        {"task": task, "quantity": quantity, "y_true": y_true, "n": n}
+        for task in TASKS
+        for y_true, own in ((1, 1), (0, 0), (None, -1))
+        for quantity, n in (
+            ("examples", int(((label["task"] == task) & (label["y_true"].fillna(-1) == own)).sum())),
+            ("deaths_in_time_at_risk", 0),
+        )
+    ]
+    return pd.DataFrame(rows).astype({"y_true": "Int64"})
 
 
 WHOLE_NUMBERS = ("visit_occurrence_id", "value_as_concept_id", "unit_concept_id", "type_concept_id")

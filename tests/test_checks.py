@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import planted_faults
 import pytest
 from planted_faults import (
     CUT_FAULTS,
@@ -17,17 +18,14 @@ from planted_faults import (
     of_task,
 )
 from published_world import TAR_DAYS, Tables, make_world, write_world
+from published_world import TASK as FIRST
 
 from ml.inputs.examples import ExampleOptions, cut_examples
-from orchestration.checks import (
-    MINIMUM_CASES,
-    SNAPSHOT_CHECKS,
-    TASK_CHECKS,
-    run_snapshot_checks,
-    run_task_checks,
-    shortage,
-)
+from ml.tasks import Task
+from orchestration.checking import reasons, run_snapshot_checks, run_task_checks, shortage
+from orchestration.checks import SNAPSHOT_CHECKS
 from orchestration.expectations import judge
+from orchestration.task_checks import MINIMUM_CASES, TASK_CHECKS, checks_of
 
 PERSONS = 150
 
@@ -50,14 +48,14 @@ def snapshot_rows(folder: Path, tables: Tables) -> list[dict]:
     return run_snapshot_checks(write_world(folder / "published", tables))
 
 
-def task_rows(folder: Path, tables: Tables, spoil=None) -> list[dict]:
+def task_rows(folder: Path, tables: Tables, spoil=None, task: Task = FIRST) -> list[dict]:
     published = write_world(folder / "published", tables)
     cut_examples(published, TASK, folder / "examples", ExampleOptions(None, 1))
     if spoil is not None:
         for name in ("example", "event"):
             path = folder / "examples" / f"{name}.parquet"
             spoil(name, pd.read_parquet(path)).to_parquet(path, index=False)
-    return run_task_checks(published, folder / "examples", TASK, outcome_sets=("outcome",), tar=(1, TAR_DAYS))
+    return run_task_checks(published, folder / "examples", task)
 
 
 def name_of(value: object) -> str:
@@ -81,7 +79,7 @@ def test_every_check_is_a_claim_with_words_and_a_severity():
 def test_every_check_passes_on_a_right_snapshot(tmp_path, judged):
     tables = make_world(1, PERSONS)
     rows = snapshot_rows(tmp_path, tables) + task_rows(tmp_path, tables)
-    assert [one["name"] for one in rows] == [check.name for check in (*SNAPSHOT_CHECKS, *TASK_CHECKS)]
+    assert [one["name"] for one in rows] == [check.name for check in (*SNAPSHOT_CHECKS, *checks_of(FIRST))]
     assert all(one["looked_at"] > 0 for one in rows)
     assert [(one["name"], one["found"]) for one in rows if one["found"]] == []
     assert failed(judged, rows) == set()
@@ -116,12 +114,15 @@ def test_a_task_without_examples_passes_no_check(tmp_path, judged):
     tables = make_world(1, PERSONS)
     no_cohort(tables)
     rows = task_rows(tmp_path, tables)
-    assert failed(judged, rows) == {check.name for check in TASK_CHECKS}
+    # its concept sets are there all the same
+    of_sets = {"concept_sets_are_known", "descendants_of_concepts_are_known"}
+    assert failed(judged, rows) == {check.name for check in checks_of(FIRST)} - of_sets
 
 
 def test_a_fault_is_planted_for_every_task_check():
     planted = {check for _, check, *_ in (*TASK_FAULTS, *CUT_FAULTS)} | {"cohort_is_not_empty"}
-    assert planted == {check.name for check in TASK_CHECKS}
+    # its fault is planted in test_task_checks.py: it applies to other tasks
+    assert planted | {"no_non_case_died_in_the_time_at_risk"} == {check.name for check in TASK_CHECKS}
 
 
 def test_a_fault_of_another_task_fails_no_check_of_this_one(tmp_path, judged):
@@ -155,6 +156,17 @@ def test_a_non_case_is_followed_to_the_last_day_at_risk_or_died(tmp_path, judged
         label.loc[alive, "follow_up_end_date"] = label.loc[alive, "index_date"] + timedelta(days=days)
         found = failed(judged, task_rows(tmp_path / name, tables))
         assert found == ({"lost_is_not_negative"} if name == "lost" else set())
+
+
+def test_an_unknown_concept_is_named_with_its_set_the_count_of_ids_and_a_hint(tmp_path):
+    tables = make_world(1, PERSONS)
+    planted_faults.of_concept_set(tables, "entry", n_unknown_ids=2, n_included_ids=3)
+    planted_faults.of_concept_set(tables, "outcome", n_members=0)
+    task_rows(tmp_path, tables)
+    words = reasons(tmp_path / "published", tmp_path / "examples", FIRST)
+    assert set(words) == {"concept_sets_are_known"}
+    for part in ("`entry`: 2 of 3 ids", "`outcome` has no members", "Hint: ", "concept_sets.csv"):
+        assert part in words["concept_sets_are_known"]
 
 
 def test_the_shortage_names_the_splits_that_lack_cases(tmp_path):

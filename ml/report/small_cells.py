@@ -15,8 +15,16 @@ COST_STEP, COST_SPLIT, COST_COHORT, COST_SCORED = 1.0, 2.0, 3.0, 5.0
 
 # Cases for this many steps of a ROC or precision-recall curve: with fewer it says nothing of its shape.
 FEWEST_STEPS = 5
-# These count arms and dbt tests, never rows or persons.
-NOT_OF_PATIENTS = frozenset({"nothing_refused", "dbt_tests_pass"})
+# These count arms, dbt tests, concept sets and concept ids, never rows or persons.
+NOT_OF_PATIENTS = frozenset(
+    {
+        "nothing_refused",
+        "dbt_tests_pass",
+        "concept_sets_of_the_catalogue_are_known",
+        "concept_sets_are_known",
+        "descendants_of_concepts_are_known",
+    }
+)
 
 
 def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[str]:
