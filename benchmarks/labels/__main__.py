@@ -37,6 +37,7 @@ NOT_IN_ES_ACES = {
     "a label that reads two windows": "no `or` of windows: an outcome before death and loss is read outside",
     "null labels with reasons": "a row has a label or is not there: reasons are read outside from counts",
     "attrition": "the log counts each constraint on all triggers of its window, not step after step",
+    "a window from an exclusive start to an event": "0.7.3 takes an event at the start itself for its end",
 }
 
 

@@ -2,7 +2,7 @@
 
 The simulated source is what studies look like, and few of its dates lie on an edge. Here most do: periods
 that begin 364, 365 or 366 days before the index; outcomes, deaths and losses on the first and last day at
-risk and on each other's day; birthdays on the index; rows known later; more than one period, or death.
+risk and on each other's day; birthdays on the index; rows known later; more than one period.
 """
 
 import shutil
@@ -58,10 +58,11 @@ def _person(rng: np.random.Generator, number: int) -> dict[str, list[dict[str, A
         birth = date(1950, 6, 15)
     periods = _periods(rng, index)
     end = max(p[1] for p in periods)
-    deaths = _deaths(rng, index, end)
-    marks = [index, index, end, *deaths]
+    death = _death(rng, index, end)
+    marks = [index, index, end] if death is None else [index, index, end, death]
     events = [_event("Condition", TYPE_2_DIABETES, _day(rng, index, (0, 0, -3)), index)]
-    events += [_event("Death", 0, day, day + _lag(rng)) for day in deaths]
+    if death is not None:
+        events.append(_event("Death", 0, death, death + _lag(rng)))
     for _ in range(int(rng.integers(0, 4))):
         near = marks[int(rng.integers(len(marks)))]
         offsets = (-400, -1, 0, 1, 2, 364, 365, 366) if near is index else (-1, 0, 1)
@@ -109,14 +110,12 @@ def _periods(rng: np.random.Generator, index: date) -> list[tuple[date, date]]:
     return [(start, end)]
 
 
-def _deaths(rng: np.random.Generator, index: date, end: date) -> list[date]:
+def _death(rng: np.random.Generator, index: date, end: date) -> date | None:
     if rng.random() < 0.5:
-        return []
+        return None
     if rng.random() < 0.5:
-        first = _day(rng, index, (-1, 0, 1, 100, 364, 365, 366))
-    else:
-        first = _day(rng, end, (-1, 0, 1))
-    return [first, first + timedelta(days=3)] if rng.random() < 0.1 else [first]
+        return _day(rng, index, (-1, 0, 1, 100, 364, 365, 366))
+    return _day(rng, end, (-1, 0, 1))
 
 
 def _event(domain: str, concept: int, day: date, known: date) -> dict[str, Any]:
