@@ -12,8 +12,7 @@ from definitions.availability import Rules
 from definitions.day import Day, after
 from definitions.record import EVENT_TABLES
 from definitions.task import Criterion
-from definitions.templates import CHARTED, CLAIM
-from definitions.vocabulary import EMERGENCY, INPATIENT, OTHER_UNIT, OUTPATIENT, UNIT
+from definitions.vocabulary import CHARTED, CLAIM, EMERGENCY, INPATIENT, OTHER_UNIT, OUTPATIENT, UNIT
 
 Row = dict[str, Any]
 TABLES = {domain: (table, concept, day, kind) for table, domain, concept, day, kind in EVENT_TABLES}

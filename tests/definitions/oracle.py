@@ -16,6 +16,8 @@ from definitions.label import Label, label, moved_index
 from definitions.record import Record, Tables, read_records
 from definitions.task import Task, read_task
 
+Row = dict[str, Any]
+
 # The set that says which visits hold back their records until they end.
 HOSPITAL_SET = "inpatient_or_emergency_visit"
 
@@ -23,11 +25,16 @@ HOSPITAL_SET = "inpatient_or_emergency_visit"
 class Catalogue(Protocol):
     """Rows of the seeds and the study's vars, as a template holds them."""
 
-    tasks: Any
-    criteria: Any
-    concept_sets: Any
-    availability: Any
-    vars: Any
+    @property
+    def tasks(self) -> list[Row]: ...
+    @property
+    def criteria(self) -> list[Row]: ...
+    @property
+    def concept_sets(self) -> list[Row]: ...
+    @property
+    def availability(self) -> list[Row]: ...
+    @property
+    def vars(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True, order=True)

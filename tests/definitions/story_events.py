@@ -1,15 +1,19 @@
 """What a story's criteria read: outcomes, requirements, exclusions and confirmations at the edges."""
 
+from dataclasses import replace
+
 from definitions.day import Day, after
 from definitions.story import FAR, TABLE_DOMAINS, Story
 from definitions.task import Criterion
+from definitions.vocabulary import EMERGENCY
 
 
 def write_outcomes(story: Story) -> list[Day]:
     """Write outcomes, most of them at the edges of the time-at-risk; return the days of those that match."""
     chart, task, rng = story.chart, story.task, story.chart.rng
     written = []
-    how_many = (0, 0, 1) if task.outcome_kind == "death" else (0, 1, 1, 1, 2, 3)
+    sparing = task.outcome_kind in ("death", "value") and len(task.rows("outcome")) == 1
+    how_many = (0, 1, 1) if sparing else (0, 1, 1, 1, 2, 3)
     for _ in range(rng.choice(how_many)):
         row = rng.choice(task.rows("outcome"))
         day = _outcome_day(story)
@@ -57,8 +61,12 @@ def _history(story: Story, row: Criterion) -> None:
     washout = 3 if story.task.washout_days is None else story.task.washout_days
     day = story.near(0, 0, -washout, -washout)
     visit = story.partner_visit(row, day)
-    if row.domain in TABLE_DOMAINS and visit is None and chart.chance(0.5):
+    way = rng.random()
+    if row.domain in TABLE_DOMAINS and visit is None and way < 0.35:
         chart.match(row, day, known=story.near(0, 1))
+    elif row.domain in TABLE_DOMAINS and visit is None and way < 0.7:  # in a stay that ends around the index
+        stay = chart.visit(EMERGENCY, after(day, -1), max(day, story.day(rng.choice((0, 1, 1, 3)))))
+        chart.match(row, day, visit=stay)
     else:
         chart.match(row, day, visit=visit, by=rng.choice((None, story.index)), miss=chart.chance(0.2))
 
@@ -109,7 +117,8 @@ def _window(row: Criterion) -> tuple[int, int]:
 
 
 def write_confirmations(story: Story, outcomes: list[Day]) -> None:
-    """Write what the `confirm` rows count around each outcome."""
+    """Write what the `confirm` rows count around each outcome, whatever became of the other criteria."""
+    story = replace(story, qualifies=story.chart.chance(0.5))
     for day in outcomes:
         for group in story.task.groups("confirm"):
             _confirm(story, story.chart.rng.choice(group), day)

@@ -17,12 +17,10 @@ from definitions.varied_visit import (
     VISIT_START_LENGTH,
     VISIT_START_VALUE,
 )
-from definitions.vocabulary import family_sets
+from definitions.vocabulary import CHARTED, CLAIM, family_sets
 
 # anchor, outcome kind, index rule
 Kind = tuple[str, str, str]
-
-CHARTED, CLAIM = 32817, 32810
 
 EVENT_ROWS = ("condition_occurrence", "drug_exposure", "procedure_occurrence", "measurement", "observation")
 

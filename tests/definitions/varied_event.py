@@ -89,6 +89,14 @@ EVENT_CONCEPT: tuple[Defined, ...] = (
         unconfirmed_policy="null_label",
     ),
     define(
+        "ec_unconfirmed", SIGN, DISEASE,
+        criterion("confirm", "Drug", "t_drug", window_start_days=-2, window_end_days=-1, min_count=0,
+                  max_count=0),
+        criterion("confirm", "Condition", "t_disease", window_start_days=1, window_end_days=3, min_count=1,
+                  max_count=1),
+        **REPRODUCTION, tar_end_days=6, washout_days=2, unconfirmed_policy="null_label",
+    ),
+    define(
         "ec_value_entry",
         criterion("entry", "Measurement", "t_lab", **LAB_HIGH),
         criterion("entry", "Observation", "t_finding", value_concept_set="t_answer"),

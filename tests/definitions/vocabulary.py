@@ -24,6 +24,7 @@ FAMILIES: dict[str, tuple[int, str]] = {
 UNIT, OTHER_UNIT = 2_000_001_110, 2_000_001_111
 DAY_CARE = 2_000_001_900  # a descendant of the inpatient visit
 INPATIENT, OUTPATIENT, EMERGENCY = 9201, 9202, 9203
+CHARTED, CLAIM = 32817, 32810  # types: from the chart, from a claim
 VISITS: tuple[Row, ...] = tuple(
     {"concept_set": name, "concept_id": concept, "include_descendants": True, "is_excluded": False}
     for name, concepts in {
