@@ -135,9 +135,7 @@ def _visit(coded: Coded, person: np.ndarray, visit: np.ndarray) -> pa.Table:
         "visit_start_date": visits.start,
         "visit_end_date": visits.end,
         "visit_type_concept_id": RECORDED,
-        "discharged_to_concept_id": pa.array(
-            np.full(len(visit), TRANSFERRED), type=pa.int64(), mask=~visits.transferred
-        ),
+        "discharged_to_concept_id": pa.array(visits.transferred * TRANSFERRED, mask=~visits.transferred),
     }
     return arrow("visit_occurrence", columns, len(visit))
 
