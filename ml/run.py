@@ -39,19 +39,35 @@ def simulate(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     return {"persons": persons}
 
 
+def text(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write the patient texts of a task for one tokenizer and context."""
+    from ml.embedding.tokens import token_counter
+    from ml.inputs.text import write_patient_texts
+    from ml.inputs.view import TextOptions
+
+    return write_patient_texts(
+        Path(arguments["examples"]),
+        Path(arguments["target"]),
+        TextOptions(**arguments["options"]),
+        prefix=arguments["prefix"],
+        max_tokens=arguments["max_tokens"],
+        count_tokens=token_counter(Path(arguments["folder"])),
+        progress=progress,
+    )
+
+
 def embed(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Embed the patient texts of a task with one encoder."""
-    import pandas as pd
-
     from ml.embedding.encode import embed
+    from ml.embedding.store import EncoderConfiguration
     from ml.models.registry import MODELS
 
     index, report = embed(
-        pd.read_parquet(arguments["texts"]),
+        Path(arguments["texts"]),
         MODELS[arguments["model"]],
         Path(arguments["folder"]),
         Path(arguments["store"]),
-        max_tokens=arguments["max_tokens"],
+        EncoderConfiguration.of(arguments["configuration"]),
         progress=progress,
     )
     with whole_file(Path(arguments["target"])) as temporary:
@@ -109,6 +125,7 @@ def evaluate(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         competitors={arm: Competitor(**row) for arm, row in arguments["competitors"].items()},
         refused=arguments["refused"],
         n_reading=arguments["n_reading"],
+        looks_ahead=arguments["looks_ahead"],
     )
     with whole_folder(Path(arguments["target"])) as folder:
         for name in TASK_TABLES:
@@ -126,6 +143,7 @@ TASK_TABLES = ("metrics", "verdicts", "curves", "checks", "ceiling")
 
 STEPS: dict[str, Callable[[dict[str, Any], Progress], dict[str, Any]]] = {
     "simulate": simulate,
+    "text": text,
     "embed": embed,
     "arm": arm,
     "oracle": oracle,

@@ -102,6 +102,7 @@ def _arguments(
         "qualifiers": [] if study.data == "real" else [f"{study.data} patients"],
         "competitors": {arm.name: _competitor(arm, arms[arm.name]) for arm in study.arms},
         "n_reading": max(1, readings(platform, task.task)),
+        "looks_ahead": task.looks_ahead,
     }
 
 

@@ -148,6 +148,19 @@ def test_a_refused_arm_gives_no_verdict_with_its_reason_and_an_unknown_one_is_an
         evaluate(small, Comparison("good", "good", "t"))
 
 
+def test_no_verdict_rests_on_a_design_that_looks_ahead_but_its_metrics_are_given(small):
+    compared = Comparison("good", "poor", "t", margin=0.05)
+    found = evaluate(small, compared, looks_ahead=True)
+    row = found.verdicts.iloc[0]
+    assert (row.verdict, row.addition) == ("no verdict", "not usable prospectively")
+    assert "not usable prospectively" in row.sentence
+    assert pd.isna(row.delta) and pd.isna(row.p_value)
+    plain = evaluate(small, compared)
+    assert plain.verdicts.iloc[0].verdict == "superior"
+    assert "prospectively" not in plain.verdicts.iloc[0].sentence
+    pd.testing.assert_frame_equal(found.metrics, plain.metrics)
+
+
 def test_arms_on_different_held_out_examples_are_refused_without_naming_a_patient(small):
     _table, _oracle, arms = small
     short = arms["good"].drop(index=arms["good"].index[-1])

@@ -42,6 +42,10 @@ BESIDE_COLUMNS = [
 ]
 
 
+NOT_PROSPECTIVE = "not usable prospectively"
+LOOKS_AHEAD = f"the design of this task looks ahead, so its results are {NOT_PROSPECTIVE}"
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all verdicts of a task share."""
@@ -53,6 +57,7 @@ class Setting:
     qualifiers: tuple[str, ...]
     competitors: Mapping[str, Competitor]
     refused: Mapping[str, str]
+    looks_ahead: bool = False
 
     @property
     def reading(self) -> str:
@@ -70,12 +75,14 @@ def setting(
     qualifiers: Sequence[str],
     competitors: Mapping[str, Competitor],
     refused: Mapping[str, str],
+    looks_ahead: bool = False,
 ) -> Setting:
     """Check and gather what all verdicts of a task share."""
     if n_reading < 1:
         raise ValueError(f"`n_reading` is {n_reading}: the first reading is 1")
     level = verdict_level(n_primary, alpha)
-    return Setting(task, title or task, level, n_reading, tuple(qualifiers), competitors, refused)
+    words = tuple(qualifiers)
+    return Setting(task, title or task, level, n_reading, words, competitors, refused, looks_ahead)
 
 
 def verdict_rows(
@@ -147,11 +154,14 @@ def _verdict_row(
         "reason": comparison.reason,
     }
     reason = _missing_reason(sides, labels, held_out, shared.refused)
+    if shared.looks_ahead:
+        reason = LOOKS_AHEAD
     if reason is None and replicates is None:
         reason = "held-out data holds one class only"
     if reason is not None:
         text = missing_sentence(shared.title, words, reason, list(dict.fromkeys(shared.qualifiers)))
-        return row | {"verdict": NO_VERDICT, "sentence": text}
+        addition = NOT_PROSPECTIVE if shared.looks_ahead else ""
+        return row | {"verdict": NO_VERDICT, "sentence": text, "addition": addition}
     assert replicates is not None
     challenger, reference = held_out[labels[0]], held_out[labels[1]]
     if challenger.arm == reference.arm:

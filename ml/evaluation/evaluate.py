@@ -56,6 +56,7 @@ def evaluate_task(
     competitors: Mapping[str, Competitor] | None = None,
     refused: Mapping[str, str] | None = None,
     n_reading: int = 1,
+    looks_ahead: bool = False,
     subgroups: pd.DataFrame | None = None,
 ) -> TaskEvaluation:
     """Score the arms of one task; pure: same tables and seed, same result.
@@ -74,6 +75,7 @@ def evaluate_task(
         competitors: arm -> what its sentence says of it.
         refused: arm -> reason, for arms without predictions.
         n_reading: 1 for the first reading of held-out by this registered study.
+        looks_ahead: the task's design does: metrics are given, no verdict rests on them (METHODS 10).
         subgroups: example_id, subgroup; held-out metrics are repeated in each.
 
     Raises:
@@ -105,6 +107,7 @@ def evaluate_task(
         qualifiers=qualifiers,
         competitors=competitors or {},
         refused=refused or {},
+        looks_ahead=looks_ahead,
     )
     mine = [comparison for comparison in comparisons if comparison.task == task]
     ceiling = _ceiling(task, held_out, seed)

@@ -24,6 +24,8 @@ METRIC_TITLES = {
     "calibration_slope": "calibration slope",
     "calibration_intercept_raw": "calibration intercept before recalibration",
     "calibration_slope_raw": "calibration slope before recalibration",
+    "auroc_own_date": "AUROC had all been known on its own date",
+    "auroc_own_date_difference": "difference of that AUROC to the AUROC",
 }
 
 

@@ -77,7 +77,9 @@ def verdict_in_short(row: Mapping[str, Any]) -> str:
     challenger, reference, margin = row["challenger"], row["reference"], f"{row['margin']:g}"
     title, verdict, addition = METRIC_TITLES[row["metric"]], row["verdict"], row.get("addition") or ""
     if verdict == "no verdict":
-        return f"There is no verdict on {challenger} against {reference}."
+        return (
+            f"There is no verdict on {challenger} against {reference}{f': {addition}' if addition else ''}."
+        )
     found = (
         f"{title} difference {signed(row['delta'])}, {percent(row['level'])} interval "
         f"{signed(row['ci_low'])} to {signed(row['ci_high'])}"
