@@ -21,4 +21,3 @@ selected as (
 )
 
 select * from selected
-order by task, person_id, index_date

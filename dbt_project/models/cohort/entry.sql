@@ -16,6 +16,18 @@ criterion_event as (
 
 ),
 
+clinical_event as (
+
+    select * from {{ ref('clinical_event') }}
+
+),
+
+concept_set_member as (
+
+    select * from {{ ref('concept_set_member') }}
+
+),
+
 stay_part as (
 
     select * from {{ ref('stay_part') }}
@@ -55,6 +67,7 @@ known as (
         criterion_event.person_id,
         criterion_event.event_id,
         criterion_event.available_date,
+        row_number() over entry_order as entry_no,
         lag(criterion_event.available_date) over entry_order as available_before
     from task_rule
     inner join criterion_event
@@ -77,7 +90,6 @@ of_event as (
 
     select
         task,
-        entry_limit,
         person_id,
         available_date as index_date,
         event_id as entry_event_id,
@@ -85,68 +97,90 @@ of_event as (
         false as is_stay_continued
     from known
     where
-        available_before is null
-        or available_before < available_date
+        entry_no = 1
+        or (entry_limit <> 'first_ever' and available_before < available_date)
 
 ),
 
--- anchors visit_start and visit_end: the day a stay starts; a day on which no visit of the set goes on
-stay_day as (
+-- anchors visit_start and visit_end: the day a stay starts; a day after which no visit of the set goes on
+stay_entry as (
 
     select
         task_rule.task,
         task_rule.entry_limit,
+        criterion.concept_set,
+        task_rule.anchor,
+        case task_rule.anchor when 'visit_start' then 'Visit' else 'Visit end' end as domain
+    from task_rule
+    inner join criterion
+        on
+            task_rule.task = criterion.task
+            and criterion.role = 'entry'
+    where task_rule.anchor in ('visit_start', 'visit_end')
+
+),
+
+stay_day as (
+
+    select
+        stay_entry.task,
+        stay_entry.concept_set,
+        stay_entry.domain,
         stay.person_id,
         stay.start_date as index_date,
         stay.end_date as stay_end_date,
         false as is_stay_continued
-    from task_rule
-    inner join criterion
-        on
-            task_rule.task = criterion.task
-            and criterion.role = 'entry'
+    from stay_entry
     inner join stay
-        on criterion.concept_set = stay.concept_set
-    where task_rule.anchor = 'visit_start'
+        on stay_entry.concept_set = stay.concept_set
+    where
+        stay_entry.anchor = 'visit_start'
+        and (stay_entry.entry_limit <> 'first_ever' or stay.stay_no = 1)
     union all
     select
-        task_rule.task,
-        task_rule.entry_limit,
+        stay_entry.task,
+        stay_entry.concept_set,
+        stay_entry.domain,
         stay_part.person_id,
         stay_part.end_date as index_date,
         stay_part.end_date as stay_end_date,
-        coalesce(
-            stay_part.end_date + 1 = lead(stay_part.start_date) over (
-                partition by task_rule.task, stay_part.person_id
-                order by stay_part.start_date
-            ),
-            false
-        ) as is_stay_continued
-    from task_rule
-    inner join criterion
-        on
-            task_rule.task = criterion.task
-            and criterion.role = 'entry'
+        next_part.person_id is not null as is_stay_continued
+    from stay_entry
     inner join stay_part
-        on criterion.concept_set = stay_part.concept_set
-    where task_rule.anchor = 'visit_end'
+        on stay_entry.concept_set = stay_part.concept_set
+    left join stay_part as next_part
+        on
+            stay_part.concept_set = next_part.concept_set
+            and stay_part.person_id = next_part.person_id
+            and stay_part.end_date + 1 = next_part.start_date
+    where
+        stay_entry.anchor = 'visit_end'
+        and stay_part.end_date is not null
+        and (stay_entry.entry_limit <> 'first_ever' or stay_part.part_no = 1)
 
 ),
 
 visit_event as (
 
     select
-        criterion_event.task,
-        criterion_event.person_id,
-        criterion_event.event_date,
-        min(criterion_event.event_id) as event_id
-    from criterion_event
-    inner join task_rule
-        on criterion_event.task = task_rule.task
+        concept_set_member.concept_set,
+        clinical_event.domain,
+        clinical_event.person_id,
+        clinical_event.event_date,
+        min(clinical_event.event_id) as event_id
+    from clinical_event
+    inner join concept_set_member
+        on clinical_event.concept_id = concept_set_member.concept_id
     where
-        criterion_event.role = 'entry'
-        and task_rule.anchor in ('visit_start', 'visit_end')
-    group by criterion_event.task, criterion_event.person_id, criterion_event.event_date
+        clinical_event.domain in ('Visit', 'Visit end')
+        and (concept_set_member.concept_set, clinical_event.domain) in (
+            select (stay_entry.concept_set, stay_entry.domain) from stay_entry
+        )
+    group by
+        concept_set_member.concept_set,
+        clinical_event.domain,
+        clinical_event.person_id,
+        clinical_event.event_date
 
 ),
 
@@ -154,7 +188,6 @@ of_stay as (
 
     select
         stay_day.task,
-        stay_day.entry_limit,
         stay_day.person_id,
         stay_day.index_date,
         visit_event.event_id as entry_event_id,
@@ -163,10 +196,10 @@ of_stay as (
     from stay_day
     left join visit_event
         on
-            stay_day.task = visit_event.task
+            stay_day.concept_set = visit_event.concept_set
+            and stay_day.domain = visit_event.domain
             and stay_day.person_id = visit_event.person_id
             and stay_day.index_date = visit_event.event_date
-    where stay_day.index_date is not null
 
 ),
 
@@ -189,7 +222,6 @@ of_landmark as (
 
     select
         task,
-        cast(null as varchar) as entry_limit,
         person_id,
         case
             when landmark_date is not null then landmark_date
@@ -206,32 +238,13 @@ of_landmark as (
 
 ),
 
-every_index as (
+anchored as (
 
     select * from of_event
     union all
     select * from of_stay
     union all
     select * from of_landmark
-
-),
-
-numbered as (
-
-    select
-        *,
-        row_number() over (partition by task, person_id order by index_date) as index_no
-    from every_index
-
-),
-
-anchored as (
-
-    select *
-    from numbered
-    where
-        index_no = 1
-        or entry_limit <> 'first_ever'
 
 ),
 

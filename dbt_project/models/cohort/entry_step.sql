@@ -28,18 +28,6 @@ cohort_step as (
 
 ),
 
-entry as (
-
-    select * from {{ ref('entry') }}
-
-),
-
-entry_outcome as (
-
-    select * from {{ ref('entry_outcome') }}
-
-),
-
 entry_label as (
 
     select * from {{ ref('entry_label') }}
@@ -50,90 +38,109 @@ entry_label as (
 judged as (
 
     select
-        entry.task,
-        entry.person_id,
-        entry.index_date,
+        entry_label.task,
+        entry_label.person_id,
+        entry_label.index_date,
+        entry_label.y_true,
+        entry_label.reason,
         case
-            when entry.observation_period_start_date is null
+            when entry_label.observation_period_start_date is null
                 then 'observed'
-            when entry.index_date - entry.observation_period_start_date < task_rule.prior_observation_days
+            when
+                entry_label.index_date - entry_label.observation_period_start_date < task_rule.prior_observation_days
                 then 'prior_observation'
             when
-                (task_rule.age_min is not null and coalesce(entry.age < task_rule.age_min, true))
-                or (task_rule.age_max is not null and coalesce(entry.age > task_rule.age_max, true))
+                (task_rule.age_min is not null and coalesce(entry_label.age < task_rule.age_min, true))
+                or (task_rule.age_max is not null and coalesce(entry_label.age > task_rule.age_max, true))
                 then 'age'
-            when task_rule.sex_concept_id is not null and entry.sex_concept_id is distinct from task_rule.sex_concept_id
+            when
+                task_rule.sex_concept_id is not null
+                and entry_label.sex_concept_id is distinct from task_rule.sex_concept_id
                 then 'sex'
-            when entry.death_available_date <= entry.index_date
+            when entry_label.death_available_date <= entry_label.index_date
                 then 'alive'
-            when task_rule.is_outcome_forbidden and entry_outcome.is_outcome_known
+            when entry_label.is_outcome_known
                 then 'prior_outcome'
         end as failed_kind,
-        -- the data may end before a time-at-risk that started by then has been closed
+        -- the time-at-risk, or of a stay its first day, runs past the data's end
         coalesce(
             task_rule.follow_up_policy <> 'negative'
             and case task_rule.tar_end
-                when 'visit_end' then entry.tar_start_date
-                else entry.tar_end_date
+                when 'visit_end' then entry_label.tar_start_date
+                else entry_label.tar_end_date
             end + task_rule.confirmation_days > study_period.last_tar_end_date,
             false
         ) as is_open
-    from entry
+    from entry_label
     inner join task_rule
-        on entry.task = task_rule.task
-    left join entry_outcome
-        on
-            entry.task = entry_outcome.task
-            and entry.person_id = entry_outcome.person_id
-            and entry.index_date = entry_outcome.index_date
+        on entry_label.task = task_rule.task
     cross join study_period
 
 ),
 
--- by the end of the index day known, unless the window itself looks ahead; days are counted, not rows
-asked as (
+-- what the criteria of a task say where nothing of theirs is recorded: the first that needs a day
+needed as (
+
+    select
+        task,
+        group_order,
+        bool_or(min_count = 0) as is_passed
+    from criterion
+    where role in ('require', 'forbid')
+    group by task, group_order
+
+),
+
+unmet as (
+
+    select
+        task,
+        min(group_order) as criterion_order
+    from needed
+    where not is_passed
+    group by task
+
+),
+
+-- known by the end of the index day, unless the window itself looks ahead; days are counted, not rows
+counted as (
 
     select
         judged.task,
         judged.person_id,
         judged.index_date,
-        criterion.role,
         criterion.criterion_order,
-        criterion.group_order,
-        criterion.min_count,
-        criterion.max_count,
-        criterion.window_end_days > 0 as is_ahead,
-        judged.index_date + criterion.window_start_days as window_start_date,
-        judged.index_date + criterion.window_end_days as window_end_date
+        count(*) as n_days
     from judged
     inner join criterion
         on
             judged.task = criterion.task
             and criterion.role in ('require', 'forbid')
-    where judged.failed_kind is null
+    inner join criterion_day
+        on
+            judged.task = criterion_day.task
+            and judged.person_id = criterion_day.person_id
+            and criterion.role = criterion_day.role
+            and criterion.criterion_order = criterion_day.criterion_order
+    where
+        judged.failed_kind is null
+        and (criterion.window_end_days > 0 or criterion_day.first_available_date <= judged.index_date)
+        and (
+            criterion.window_start_days is null
+            or criterion_day.event_date >= judged.index_date + criterion.window_start_days
+        )
+        and criterion_day.event_date <= judged.index_date + criterion.window_end_days
+    group by judged.task, judged.person_id, judged.index_date, criterion.criterion_order
 
 ),
 
-counted as (
+recorded as (
 
-    select
-        asked.task,
-        asked.person_id,
-        asked.index_date,
-        asked.criterion_order,
-        count(*) as n_days
-    from asked
-    inner join criterion_day
-        on
-            asked.task = criterion_day.task
-            and asked.person_id = criterion_day.person_id
-            and asked.role = criterion_day.role
-            and asked.criterion_order = criterion_day.criterion_order
-    where
-        (asked.is_ahead or criterion_day.first_available_date <= asked.index_date)
-        and (asked.window_start_date is null or criterion_day.event_date >= asked.window_start_date)
-        and criterion_day.event_date <= asked.window_end_date
-    group by asked.task, asked.person_id, asked.index_date, asked.criterion_order
+    select distinct
+        task,
+        person_id,
+        index_date
+    from counted
 
 ),
 
@@ -141,96 +148,98 @@ counted as (
 passed as (
 
     select
-        asked.task,
-        asked.person_id,
-        asked.index_date,
-        asked.group_order,
+        recorded.task,
+        recorded.person_id,
+        recorded.index_date,
+        criterion.group_order,
         bool_or(
-            coalesce(counted.n_days, 0) >= asked.min_count
-            and (asked.max_count is null or coalesce(counted.n_days, 0) <= asked.max_count)
+            coalesce(counted.n_days, 0) >= criterion.min_count
+            and (criterion.max_count is null or coalesce(counted.n_days, 0) <= criterion.max_count)
         ) as is_passed
-    from asked
+    from recorded
+    inner join criterion
+        on
+            recorded.task = criterion.task
+            and criterion.role in ('require', 'forbid')
     left join counted
         on
-            asked.task = counted.task
-            and asked.person_id = counted.person_id
-            and asked.index_date = counted.index_date
-            and asked.criterion_order = counted.criterion_order
-    group by asked.task, asked.person_id, asked.index_date, asked.group_order
+            recorded.task = counted.task
+            and recorded.person_id = counted.person_id
+            and recorded.index_date = counted.index_date
+            and criterion.criterion_order = counted.criterion_order
+    group by recorded.task, recorded.person_id, recorded.index_date, criterion.group_order
 
 ),
 
-failed_criterion as (
+met as (
 
     select
         task,
         person_id,
         index_date,
-        min(group_order) as criterion_order
+        min(group_order) filter (where not is_passed) as criterion_order
     from passed
-    where not is_passed
     group by task, person_id, index_date
 
 ),
 
-qualified as (
+criteria_judged as (
 
     select
-        judged.task,
-        judged.person_id,
-        judged.index_date,
-        judged.is_open,
-        coalesce(failed_criterion.criterion_order, 0) as criterion_order,
-        case when failed_criterion.task is not null then 'criterion' else judged.failed_kind end as failed_kind
+        judged.*,
+        case
+            when judged.failed_kind is not null then null
+            when met.task is not null then met.criterion_order
+            else unmet.criterion_order
+        end as failed_criterion
     from judged
-    left join failed_criterion
+    left join met
         on
-            judged.task = failed_criterion.task
-            and judged.person_id = failed_criterion.person_id
-            and judged.index_date = failed_criterion.index_date
+            judged.task = met.task
+            and judged.person_id = met.person_id
+            and judged.index_date = met.index_date
+    left join unmet
+        on judged.task = unmet.task
 
 ),
 
 first_qualified as (
 
     select
-        qualified.task,
-        qualified.person_id,
-        min(qualified.index_date) as index_date
-    from qualified
+        criteria_judged.task,
+        criteria_judged.person_id,
+        min(criteria_judged.index_date) as index_date
+    from criteria_judged
     inner join task_rule
-        on qualified.task = task_rule.task
+        on criteria_judged.task = task_rule.task
     where
-        qualified.failed_kind is null
+        criteria_judged.failed_kind is null
+        and criteria_judged.failed_criterion is null
         and task_rule.entry_limit = 'first_qualifying'
-    group by qualified.task, qualified.person_id
+    group by criteria_judged.task, criteria_judged.person_id
 
 ),
 
 ended as (
 
     select
-        qualified.task,
-        qualified.person_id,
-        qualified.index_date,
-        entry_label.y_true,
-        qualified.criterion_order,
+        criteria_judged.task,
+        criteria_judged.person_id,
+        criteria_judged.index_date,
+        criteria_judged.y_true,
+        coalesce(criteria_judged.failed_criterion, 0) as criterion_order,
         coalesce(
-            qualified.failed_kind,
-            case when qualified.index_date > first_qualified.index_date then 'first_qualifying' end,
-            case when qualified.is_open then 'closed' end,
-            entry_label.reason
+            criteria_judged.failed_kind,
+            case when criteria_judged.failed_criterion is not null then 'criterion' end,
+            case when criteria_judged.index_date > first_qualified.index_date then 'first_qualifying' end,
+            case when criteria_judged.is_open then 'closed' end,
+            criteria_judged.reason
         ) as failed_kind
-    from qualified
+    from criteria_judged
     left join first_qualified
         on
-            qualified.task = first_qualified.task
-            and qualified.person_id = first_qualified.person_id
-    left join entry_label
-        on
-            qualified.task = entry_label.task
-            and qualified.person_id = entry_label.person_id
-            and qualified.index_date = entry_label.index_date
+            criteria_judged.task = first_qualified.task
+            and criteria_judged.person_id = first_qualified.person_id
 
 ),
 

@@ -10,12 +10,6 @@ entry_step as (
 
 ),
 
-entry as (
-
-    select * from {{ ref('entry') }}
-
-),
-
 entry_label as (
 
     select * from {{ ref('entry_label') }}
@@ -31,19 +25,10 @@ visit_occurrence as (
 eligible as (
 
     select
-        entry.*,
-        entry_label.y_true,
-        entry_label.reason,
-        entry_label.outcome_date,
-        entry_label.follow_up_end_date,
+        entry_label.*,
         task_rule.index_rule,
         task_rule.index_gap_days
     from entry_step
-    inner join entry
-        on
-            entry_step.task = entry.task
-            and entry_step.person_id = entry.person_id
-            and entry_step.index_date = entry.index_date
     inner join entry_label
         on
             entry_step.task = entry_label.task

@@ -75,4 +75,3 @@ numbered as (
 )
 
 select * from numbered
-order by task, person_id, example_id

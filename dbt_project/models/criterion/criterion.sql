@@ -1,10 +1,4 @@
-with task_rule as (
-
-    select * from {{ ref('task_rule') }}
-
-),
-
-criteria as (
+with criteria as (
 
     select * from {{ ref('criteria') }}
 
@@ -22,13 +16,6 @@ written as (
             else min(criteria."order") over (partition by criteria.task, criteria.role, criteria.any_of)
         end as group_order,
         criteria.domain,
-        -- an entry by stays is found among the starts, or the ends, of its visits
-        case
-            when criteria.role <> 'entry' or criteria.domain <> 'Stay' then criteria.domain
-            when task_rule.anchor = 'visit_start' then 'Visit'
-            when task_rule.anchor = 'visit_end' then 'Visit end'
-            else criteria.domain
-        end as event_domain,
         criteria.concept_set,
         criteria.window_start_days,
         case
@@ -46,8 +33,6 @@ written as (
         criteria.min_length_days,
         criteria.description
     from criteria
-    inner join task_rule
-        on criteria.task = task_rule.task
     left join criteria as named
         on
             criteria.task = named.task

@@ -1,4 +1,10 @@
-with criterion as (
+with task_rule as (
+
+    select * from {{ ref('task_rule') }}
+
+),
+
+criterion as (
 
     select * from {{ ref('criterion') }}
 
@@ -54,7 +60,7 @@ recorded as (
     inner join criterion_concept
         on
             clinical_event.concept_id = criterion_concept.concept_id
-            and clinical_event.domain = criterion_concept.event_domain
+            and clinical_event.domain = criterion_concept.domain
     left join concept_set_member as value_member
         on
             criterion_concept.value_concept_set = value_member.concept_set
@@ -78,7 +84,8 @@ recorded as (
 
 ),
 
--- whether a stay is over is known the day after: on the day of its end another visit may still continue it
+-- whether a stay is over is known the day after: on the day of its end another visit may still continue it;
+-- the visit anchors enter by the stays themselves
 stayed as (
 
     select
@@ -94,10 +101,15 @@ stayed as (
     inner join criterion
         on
             stay.concept_set = criterion.concept_set
-            and criterion.event_domain = 'Stay'
+            and criterion.domain = 'Stay'
+    inner join task_rule
+        on criterion.task = task_rule.task
     where
-        criterion.min_length_days is null
-        or stay.end_date >= stay.start_date + criterion.min_length_days
+        (criterion.role <> 'entry' or task_rule.anchor = 'event')
+        and (
+            criterion.min_length_days is null
+            or stay.end_date >= stay.start_date + criterion.min_length_days
+        )
 
 ),
 
@@ -114,7 +126,7 @@ died as (
         cast(null as bigint) as visit_occurrence_id
     from death
     inner join criterion
-        on criterion.event_domain = 'Death'
+        on criterion.domain = 'Death'
 
 ),
 

@@ -32,6 +32,7 @@ joined as (
     select
         concept_set,
         person_id,
+        stay_no,
         min(start_date) as start_date,
         case when not bool_or(end_date is null) then max(end_date) end as end_date
     from numbered

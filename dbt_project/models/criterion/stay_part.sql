@@ -86,6 +86,7 @@ parted as (
     select
         concept_set,
         person_id,
+        part_no,
         min(start_date) as start_date,
         nullif(max(end_date), cast('infinity' as date)) as end_date
     from numbered

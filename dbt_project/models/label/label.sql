@@ -22,4 +22,3 @@ selected as (
 )
 
 select * from selected
-order by task, person_id, index_date
