@@ -102,7 +102,7 @@ def _equality(world: World, hand: Sequence[Program], aces: Sequence[Program], ou
         "labels": made(ours),
         "compared": counts,
         "es_aces_with_overlapping_periods": compared(ours, aces[0].labels, apart),
-        "es_aces_own_label_column": label_column(ours, out / aces[0].name / "labels.parquet"),
+        "es_aces_own_label_column": label_column(ours, out / aces[0].name / "labels.parquet", f"not {apart}"),
     }
 
 

@@ -104,8 +104,8 @@ def made(labels: str) -> dict[str, int]:
         return dict(connection.execute(query).fetchall())
 
 
-def label_column(ours: str, labels: Path) -> dict[str, dict[str, int]]:
-    """Count what es-aces says in its own label column, for each label and null reason of the query `ours`."""
+def label_column(ours: str, labels: Path, persons: str) -> dict[str, dict[str, int]]:
+    """Count what es-aces says in its own label column by label and null reason of ours, of some persons."""
     query = f"""
     select
         coalesce(reason, 'y_true_' || y_true, 'no_example'),
@@ -115,6 +115,7 @@ def label_column(ours: str, labels: Path) -> dict[str, dict[str, int]]:
     full join (
         select subject_id as person_id, prediction_time::date as index_date, boolean_value from '{labels}'
     ) as theirs using (person_id, index_date)
+    where {persons}
     group by all
     order by all
     """
