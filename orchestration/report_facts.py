@@ -9,7 +9,18 @@ import duckdb
 from ml.artefact import read_json
 from ml.inputs.examples import attrition, split_counts
 from ml.models.registry import MODELS
-from ml.report.facts import ArmFacts, AttritionStep, Refusal, ReportFacts, SplitSize, TaskFacts
+from ml.report.facts import (
+    ArmFacts,
+    AttritionStep,
+    AvailabilityCount,
+    ConceptSetFacts,
+    LabelCount,
+    Refusal,
+    ReportFacts,
+    SplitSize,
+    TaskFacts,
+)
+from ml.report.task_words import cohort_sentence, label_sentence
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.arms import step_name
@@ -45,7 +56,7 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         n_readings=max(readings(platform, task) for task in platform.tasks),
         home_created_at=read_json(home.identity)["made_at"],
         tasks=tuple(
-            _task(platform, task, published["examples_by_task"].get(task.task, 0))
+            _task(platform, task, published["examples_by_task"].get(task.task, 0), records)
             for task in platform.tasks.values()
         ),
         arms=tuple(_arm(arm) for arm in study.arms),
@@ -55,7 +66,18 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         libraries=library_versions(*LIBRARIES),
         code_versions={name: record.key[:12] for name, record in records.items()},
         artefacts={name: record.data_version[:12] for name, record in records.items()},
+        availability=_availability(home.published),
     )
+
+
+def _availability(published: Path) -> tuple[AvailabilityCount, ...]:
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select source_table, kind, applied_rule, n_events, n_later from read_parquet(?)"
+            " order by source_table, kind desc, applied_rule",
+            [str(published / "availability_count.parquet")],
+        ).fetchall()
+    return tuple(AvailabilityCount(*row) for row in rows)
 
 
 def _source_name(platform: Platform) -> str:
@@ -64,8 +86,9 @@ def _source_name(platform: Platform) -> str:
     return f"`{platform.source.name}`"
 
 
-def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
+def _task(platform: Platform, task: Task, in_cohort: int, records: dict[str, Record]) -> TaskFacts:
     home = platform.home
+    cut = records[f"{task.task}/examples"].metadata
     examples = home.examples(task.task)
     steps: list[dict[str, Any]] = attrition(home.published, task.task)
     with duckdb.connect() as connection:
@@ -73,6 +96,10 @@ def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
             "select reason, count(*) from read_parquet(?) where task = ? and reason is not null"
             " group by reason order by all",
             [str(home.published / "label.parquet"), task.task],
+        ).fetchall()
+        by_class = connection.execute(
+            "select quantity, y_true, n from read_parquet(?) where task = ? order by all",
+            [str(home.published / "label_count.parquet"), task.task],
         ).fetchall()
         total = connection.execute(
             "select count(*) from read_parquet(?)", [str(examples / "example.parquet")]
@@ -86,37 +113,24 @@ def _task(platform: Platform, task: Task, in_cohort: int) -> TaskFacts:
         name=task.task,
         title=task.title,
         question=task.question,
-        cohort=_cohort_sentence(task),
-        label=_label_sentence(task),
+        cohort=cohort_sentence(task),
+        label=label_sentence(task),
         attrition=tuple(AttritionStep(**row) for row in steps),
         splits=tuple(SplitSize(split, n, cases) for split, (n, cases) in _ordered(split_counts(examples))),
         null_labels=dict(nulls),
         oracle=oracle,
         n_examples=total if total < in_cohort else None,
+        looks_ahead=task.looks_ahead,
+        breaks=task.broken_checks,
+        left_out=tuple((row.source_row, row.reason) for row in task.left_out),
+        concept_sets=tuple(ConceptSetFacts(**row) for row in cut["concept_sets"]),
+        label_counts=tuple(LabelCount(*row) for row in by_class),
+        checks_left_out=cut["checks_left_out"],
     )
 
 
 def _ordered(splits: dict[str, tuple[int, int]]) -> list[tuple[str, tuple[int, int]]]:
     return [(split, splits[split]) for split in ("train", "tuning", "held_out")]
-
-
-def _cohort_sentence(task: Task) -> str:
-    entries = " or ".join(row.description for row in task.criteria if row.role == "entry")
-    age = f", at {task.age_min} or older" if task.age_min is not None else ""
-    age += f", at most {task.age_max}" if task.age_max is not None else ""
-    days = task.prior_observation_days
-    observed = f", with {days} days observed before" if days else ", while observed"
-    forbidden = [row.description for row in task.criteria if row.role == "forbid"]
-    excluded = " and ".join(forbidden) or "nothing forbidden"
-    return f"{entries[:1].upper()}{entries[1:]}{age}{observed}; {excluded}."
-
-
-def _label_sentence(task: Task) -> str:
-    outcome = " or ".join(row.description for row in task.criteria if row.role == "outcome")
-    return (
-        f"{outcome[:1].upper()}{outcome[1:]} recorded {task.tar_start_days} to {task.tar_end_days} days after"
-        " the index, both ends included. Death first counts as no; lost before the end without it: no label."
-    )
 
 
 def _arm(arm: Arm) -> ArmFacts:

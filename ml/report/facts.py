@@ -32,6 +32,39 @@ class SplitSize:
 
 
 @dataclass(frozen=True)
+class ConceptSetFacts:
+    """One concept set of a task as this snapshot resolved and froze it; `sha256` is of the members' ids."""
+
+    concept_set: str
+    n_included_ids: int
+    n_excluded_ids: int
+    n_unknown_ids: int
+    n_literal_only_ids: int
+    n_members: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How many examples of a class (`y_true`, None: no label) a quantity is true of; of the whole cohort."""
+
+    quantity: str
+    y_true: int | None
+    n: int
+
+
+@dataclass(frozen=True)
+class AvailabilityCount:
+    """How many events one availability rule dated, and how many of them were known only on a later day."""
+
+    source_table: str
+    kind: str
+    rule: str
+    n_events: int
+    n_later: int
+
+
+@dataclass(frozen=True)
 class TaskFacts:
     """One task.
 
@@ -47,6 +80,12 @@ class TaskFacts:
         oracle: what the oracle is here, one sentence; empty: there is none.
         note: for example why the task has no examples; no count may stand in it.
         n_examples: examples drawn for this study, where fewer than the cohort; the page says so.
+        looks_ahead: its results are not usable prospectively, and the page says so beside every number.
+        breaks: names of the checks that its design breaks.
+        left_out: (row of the source's definition, reason) that the task does not carry out.
+        concept_sets: resolved.
+        label_counts: of the cohort, by class.
+        checks_left_out: name -> why that check does not apply.
     """
 
     name: str
@@ -60,6 +99,12 @@ class TaskFacts:
     oracle: str = ""
     note: str = ""
     n_examples: int | None = None
+    looks_ahead: bool = False
+    breaks: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    concept_sets: tuple[ConceptSetFacts, ...] = ()
+    label_counts: tuple[LabelCount, ...] = ()
+    checks_left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,6 +156,7 @@ class ReportFacts:
         code_versions: step -> key of its code.
         artefacts: name -> sha256.
         notes: further lines for the provenance section.
+        availability: events of the source by the rule that says when they were known.
     """
 
     study: str
@@ -134,3 +180,4 @@ class ReportFacts:
     code_versions: Mapping[str, str] = field(default_factory=dict)
     artefacts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    availability: tuple[AvailabilityCount, ...] = ()

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ml.report import tables, words
+from ml.report.cohort_view import availability_rows
 from ml.report.facts import ReportFacts
 from ml.report.small_cells import suppress_checks
 from ml.report.svg import arm_styles
@@ -54,7 +55,8 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
         swatches=legend(["oracle", *arms] if has_oracle else arms, styles, "arms"),
         make_swatches=lambda key: legend(list(styles), styles, key),
         check_counts=words.check_counts(checks),
-        checks=_check_rows(checks),
+        checks=[*_check_rows(checks), *_left_out_checks(facts)],
+        availability=availability_rows(facts),
         costs=_cost_rows(costs),
         totals=_cost_totals(costs),
         glossary=words.GLOSSARY,
@@ -127,6 +129,16 @@ def _check_rows(checks: pd.DataFrame) -> list[dict[str, Any]]:
         )
     order = {"blocked": 0, "warned": 1, "passed": 2}
     return sorted(rows, key=lambda row: order[row["outcome"]])
+
+
+def _left_out_checks(facts: ReportFacts) -> list[dict[str, Any]]:
+    """Checks that do not apply to a task, as rows without numbers that say why."""
+    blank = dict.fromkeys(("looked_at", "found", "limit", "severity"), "")
+    return [
+        {"name": words.check_name(name), "task": task.name, "outcome": f"does not apply: {reason}", **blank}
+        for task in facts.tasks
+        for name, reason in task.checks_left_out.items()
+    ]
 
 
 def _cost_rows(costs: pd.DataFrame) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ml.evaluation.curves import CURVE_COLUMNS, ranking_coordinates
-from ml.report.facts import TaskFacts
+from ml.report.facts import ReportFacts, TaskFacts
 from ml.report.suppression import SMALLEST_SHOWN, Count, Sum, suppress_counts
 
 # What hiding costs a reader: steps inside the flow little, the held-out size most.
@@ -31,7 +31,8 @@ def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[st
     """Names of the counts of one task that must not be shown.
 
     Names: `entries:i`, `persons:i`, `cases:i` (attrition step i, from 0), `null:reason`, `n:split`,
-    `cases:split`, `examples` (drawn for the study) and `n:split:subgroup`, `cases:split:subgroup`.
+    `cases:split`, `examples` (drawn for the study), `n:split:subgroup`, `cases:split:subgroup`, and
+    `quantity:y_true` of the label counts.
 
     Args:
         task: its flow; None where only metrics are known.
@@ -50,6 +51,25 @@ def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[st
     _add_subgroup_sums(counts, sums, sizes)
     if task is not None:
         _add_cohort_sums(task, counts, sums)
+        _add_label_counts(task, counts, sums)
+    return suppress_counts(counts, sums)
+
+
+def hidden_availability(facts: ReportFacts) -> frozenset[str]:
+    """Names of the counts of the availability table that must not be shown: `events:i`, `later:i`.
+
+    The events of all rules are the events of the source, which the page prints.
+    """
+    counts: dict[str, Count] = {}
+    sums: list[Sum] = []
+    for i, row in enumerate(facts.availability):
+        counts[f"events:{i}"] = Count(row.n_events)
+        counts[f"later:{i}"] = Count(row.n_later)
+        counts[f"at-once:{i}"] = Count(row.n_events - row.n_later, is_published=False)
+        sums.append((f"events:{i}", (f"later:{i}", f"at-once:{i}")))
+    if sum(row.n_events for row in facts.availability) == facts.n_events:
+        counts["all"] = Count(facts.n_events, cost=COST_COHORT)
+        sums.append(("all", tuple(f"events:{i}" for i in range(len(facts.availability)))))
     return suppress_counts(counts, sums)
 
 
@@ -228,3 +248,30 @@ def _add_cohort_sums(task: TaskFacts, counts: dict[str, Count], sums: list[Sum])
         if left >= 0:
             counts["left-examples"] = Count(left, is_published=False)
             sums.append((f"entries:{last}", ("examples", "left-examples")))
+
+
+def _add_label_counts(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
+    """Part of a class and the rest of it: the classes are the cases and non-cases of the last line."""
+    last = len(task.attrition) - 1
+    totals = {1: f"cases:{last}", 0: f"non-entries:{last}"}
+    for row in task.label_counts:
+        if row.quantity == "examples":
+            continue
+        name = label_count_name(row.quantity, row.y_true)
+        counts[name] = Count(row.n)
+        total = totals.get(row.y_true) if row.y_true is not None else None
+        if total in counts:
+            counts[f"rest-{name}"] = Count(counts[total].value - row.n, is_published=False)
+            sums.append((total, (name, f"rest-{name}")))
+        same = f"null:{row.quantity}"
+        if row.y_true is None and same in counts:
+            sums.append((same, (name,)))
+
+
+def label_count_name(quantity: str, y_true: int | None) -> str:
+    """Name a count of the label table.
+
+    >>> label_count_name("deaths_in_time_at_risk", None)
+    'deaths_in_time_at_risk:null'
+    """
+    return f"{quantity}:{'null' if y_true is None else y_true}"

@@ -8,7 +8,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ml.evaluation.sentence import percent, signed
-from ml.report import plots, tables, words
+from ml.report import cohort_view, plots, tables, words
 from ml.report.facts import ReportFacts, TaskFacts
 from ml.report.small_cells import suppress_curves, suppress_metrics
 from ml.report.svg import Style
@@ -69,6 +69,10 @@ def view_task(
         "nulls": [
             (_plain(reason), _shown(n, f"null:{reason}", hidden)) for reason, n in task.null_labels.items()
         ],
+        "labels": cohort_view.label_rows(task, hidden),
+        "concept_sets": cohort_view.concept_set_rows(task),
+        "breaks": [words.check_name(name) for name in task.breaks],
+        "own_date": cohort_view.own_date_rows(metrics, task.name, list(styles)),
         "results": _results(values, MAIN_COLUMNS, styles, metrics, task.name),
         "calibration": _results(values, CALIBRATION_COLUMNS, styles, metrics, task.name),
         "intervals": _interval_plot(key, values, styles),
