@@ -17,9 +17,9 @@ numbered as (
             partition by person_id
             order by
                 death_date nulls last,
+                death_type_concept_id nulls last,
                 cause_concept_id nulls last,
-                cause_source_concept_id nulls last,
-                death_type_concept_id nulls last
+                cause_source_concept_id nulls last
         ) as death_no
     from source
 
