@@ -7,14 +7,16 @@ import dagster as dg
 from ml.artefact import write_json
 from ml.code_key import code_key, module_key
 from ml.cost import Cost
+from ml.inputs.view import ModelInput
 from ml.models.registry import MODELS
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.child import run_child
 from orchestration.held_out import log_reading
+from orchestration.inputs import arm_inputs, embedding_store, input_path
 from orchestration.platform import Platform
-from orchestration.step import Computed, blocking_row, carry_out, find_record, result, upstream
-from orchestration.tasks import OWNERS, blocked_by, embedding_view
+from orchestration.step import Computed, blocking_row, carry_out, result, upstream
+from orchestration.tasks import OWNERS, blocked_by
 from orchestration.versions import library_versions
 
 LIBRARIES = ("lightgbm", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "torch")
@@ -30,12 +32,12 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     name = step_name(task.task, arm.name)
     key = dg.AssetKey([task.task, "prediction", arm.name])
     model = MODELS[arm.model]
-    view = {"counts": "count_features", "text": embedding_view(arm)}.get(arm.input)
+    inputs = arm_inputs(platform, arm)
     home = platform.home
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([task.task, part]) for part in ("examples", *([view] if view else []))],
+        deps=[dg.AssetKey([task.task, part]) for part in ("examples", *(shown.name for shown in inputs))],
         group_name=task.task,
         owners=OWNERS,
         kinds={model.kind, "scikitlearn"},
@@ -47,15 +49,15 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     )
     def prediction(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         examples = upstream(platform, f"{task.task}/examples")
-        shown = upstream(platform, f"{task.task}/{view}") if view else None
-        reason = blocked_by(platform, task.task)
+        read = {shown.name: upstream(platform, f"{task.task}/{shown.name}") for shown in inputs}
+        reason = blocked_by(platform, task.task, inputs)
         predictions, refusal = home.predictions(task.task, arm.name), home.refusal(task.task, arm.name)
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
                 return _refused(platform, task, arm, {"guard": "task_checks", "reason": reason})
             log_reading(platform, context.run_id, task.task, arm.name)
-            done = run_child("arm", _spec(platform, task, arm, view), cost, context.log.info)
+            done = run_child("arm", _spec(platform, task, arm, inputs), cost, context.log.info)
             if "refused" in done:
                 return _refused(platform, task, arm, done["refused"])
             refusal.unlink(missing_ok=True)
@@ -67,7 +69,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
             name,
             key={
                 "examples": examples.data_version,
-                "shown": shown.data_version if shown else None,
+                "shown": {name: record.data_version for name, record in read.items()},
                 "blocked": reason,
                 "arm": dataclasses.asdict(arm),
                 "model": dataclasses.asdict(model),
@@ -90,9 +92,10 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     return prediction
 
 
-def _spec(platform: Platform, task: Task, arm: Arm, view: str | None) -> dict[str, object]:
+def _spec(platform: Platform, task: Task, arm: Arm, inputs: tuple[ModelInput, ...]) -> dict[str, object]:
     home = platform.home
-    stored = find_record(platform, f"{task.task}/{view}") if arm.input == "text" else None
+    shown = inputs[0] if inputs else None
+    store = embedding_store(platform, task.task, shown) if shown else None
     return {
         "model": arm.model,
         "regime": arm.regime,
@@ -100,10 +103,8 @@ def _spec(platform: Platform, task: Task, arm: Arm, view: str | None) -> dict[st
         "seed": platform.study.seed,
         "configurations": platform.study.configurations,
         "examples": str(home.examples(task.task)),
-        "view": None
-        if view is None
-        else str(home.input_view(task.task, f"{view}.parquet" if arm.input == "text" else view)),
-        "store": None if stored is None else str(home.embeddings / stored.metadata["store"]),
+        "view": None if shown is None else str(input_path(platform, task.task, shown)),
+        "store": None if store is None else str(store),
         "predictions": str(home.predictions(task.task, arm.name)),
         "fitted": str(home.fitted(task.task, arm.name)),
     }

@@ -5,13 +5,14 @@ import dagster as dg
 from orchestration.arms import arm_asset
 from orchestration.dbt import warehouse_assets
 from orchestration.evaluation import evaluation_asset
+from orchestration.inputs import input_assets
 from orchestration.oracle import has_oracle, oracle_asset
 from orchestration.platform import Platform
 from orchestration.publish import published_asset
 from orchestration.report import report_asset
 from orchestration.source import source_assets
 from orchestration.task_checks import require_known_breaks
-from orchestration.tasks import task_assets
+from orchestration.tasks import examples_asset
 from orchestration.triggers import study_job, study_schedule, study_sensor
 
 EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
@@ -25,7 +26,8 @@ def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg
         source_assets(platform),
         warehouse_assets(platform),
         published_asset(platform),
-        *(asset for task in tasks for asset in task_assets(platform, task)),
+        *(examples_asset(platform, task) for task in tasks),
+        *(asset for task in tasks for asset in input_assets(platform, task)),
         *(oracle_asset(platform, task) for task in tasks if has_oracle(platform, task)),
         *(arm_asset(platform, task, arm) for task in tasks for arm in platform.study.arms),
         *(evaluation_asset(platform, task) for task in tasks),

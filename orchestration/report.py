@@ -12,11 +12,12 @@ from ml.cost import Cost
 from ml.run import TASK_TABLES
 from orchestration.arms import step_name
 from orchestration.evaluation import evaluation_step
+from orchestration.inputs import study_inputs
 from orchestration.lock import release
 from orchestration.platform import Platform, now
 from orchestration.report_facts import collect_facts
 from orchestration.step import Computed, Record, blocking_row, carry_out, find_record, result, upstream
-from orchestration.tasks import OWNERS, embedding_view
+from orchestration.tasks import OWNERS
 from orchestration.versions import library_versions
 
 NAME = "report"
@@ -87,9 +88,8 @@ def study_records(platform: Platform) -> dict[str, Record]:
         names.insert(0, "simulated_source")
     for task in platform.tasks:
         names += [f"{task}/examples"]
-        optional = [f"{task}/{view}" for view in ("patient_text", "count_features", "oracle")]
-        optional += sorted({f"{task}/{embedding_view(arm)}" for arm in platform.study.arms})
-        names += [name for name in optional if find_record(platform, name)]
+        names += [f"{task}/{shown.name}" for shown in study_inputs(platform)]
+        names += [f"{task}/oracle"] if find_record(platform, f"{task}/oracle") else []
         names += [step_name(task, arm.name) for arm in platform.study.arms]
         names += [evaluation_step(task)]
     return {name: upstream(platform, name, verify=False) for name in names}

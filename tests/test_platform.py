@@ -58,6 +58,7 @@ task = "dhf_1y"
 margin = 0.05
 reason = "a test"
 """
+TEXTS = "patient_text_text_minilm_32"
 ARMS = ("chance", "count_lr", "count_gbm", "minilm_frozen")
 
 
@@ -218,7 +219,7 @@ def test_changed_prediction_is_noticed_and_made_again(small: Ran) -> None:
 
 def test_nothing_of_a_patient_stands_in_records_logs_or_dagster(small: Ran) -> None:
     example = pd.read_parquet(small.home / "tasks" / "dhf_1y" / "examples" / "example.parquet")
-    texts = pd.read_parquet(small.home / "tasks" / "dhf_1y" / "patient_text.parquet")["text"]
+    texts = pd.read_parquet(small.home / "tasks" / "dhf_1y" / TEXTS / "text.parquet")["text"]
     secrets = [*example["example_id"].head(200), *(text[:60] for text in texts.head(200))]
     assert len(secrets) >= 400
     looked = 0

@@ -1,157 +1,206 @@
-"""Texts through a frozen encoder: padded to length buckets, pooled by mask, L2-normalised."""
+"""Embedding: every distinct text once, by a written plan that a resumed run finishes."""
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from ml.artefact import DamagedArtefactError
 from ml.code_key import code_key
-from ml.embedding.store import EmbeddingStore, EncoderConfiguration
-from ml.models.loading import load_encoder
+from ml.embedding.encoder import Encoder
+from ml.embedding.plan import Shard, Sizes, make_plan
+from ml.embedding.store import EmbeddingStore, EncoderConfiguration, sha256_vector
 from ml.models.model import Model
 
-THREADS = 2  # torch sums in another order with another number: a vector depends on it, so it is fixed
-BUCKET_TOKENS = 16
-BATCH_TEXTS = 32
-SHARD_TEXTS = 512
+TEXTS_AT_ONCE = 1024
+SAMPLE_TEXTS = 32  # computed again when only our code changed
+LARGEST_DIFFERENCE = 1e-5  # float32, in any number of a vector
+LEAST_COSINE = 0.9999  # bfloat16
 
 
 @dataclass(frozen=True)
 class EmbeddingReport:
-    """What one call computed, and how the texts met the encoder's context; `store` is a folder's name."""
+    """What one call computed; `store` is a folder's name, `tokens_cut` those beyond the context."""
 
     store: str
     texts: int
     computed: int
     tokens: int
-    texts_truncated: int
     tokens_cut: int
-
-
-def encoder_configuration(model: Model, *, max_tokens: int) -> EncoderConfiguration:
-    """Describe the encoder of `model` on this machine's CPU, reading up to `max_tokens`."""
-    from importlib.metadata import version
-
-    if model.max_tokens is not None and max_tokens > model.max_tokens:
-        raise ValueError(
-            f"`max_tokens` {max_tokens} is beyond the context of `{model.name}`."
-            f" Allowed: up to {model.max_tokens}"
-        )
-    return EncoderConfiguration(
-        model=model.name,
-        files=model.files,
-        pooling=model.pooling,
-        max_tokens=max_tokens,
-        truncation_side="right",  # texts are most recent first: what is cut is the oldest
-        instruction="",
-        dtype="float32",
-        device="cpu",
-        threads=THREADS,
-        bucket_tokens=BUCKET_TOKENS,
-        library=f"torch {version('torch')}, transformers {version('transformers')}",
-        code=code_key("ml.embedding.encode"),
-    )
+    texts_compared: int
+    accelerator_s: float
 
 
 def embed(
-    texts: pd.DataFrame,
+    texts: Path,
     model: Model,
     folder: Path,
     store_root: Path,
+    configuration: EncoderConfiguration,
     *,
-    max_tokens: int,
     progress: Callable[[str], None],
+    sizes: Sizes | None = None,
 ) -> tuple[pd.DataFrame, EmbeddingReport]:
     """Put the vectors of all texts into the store, computing only those that it lacks.
 
     Args:
-        texts: columns example_id, text, text_sha256.
+        texts: Parquet with the columns example_id, text, text_sha256; read in bounded pieces.
+        folder: the model's verified weights.
+        sizes: None takes what suits the device.
 
     Returns:
-        one row an example (example_id, text_sha256, n_tokens, n_tokens_cut, vector_sha256), and the report.
+        one row an example (example_id, text_sha256, vector_sha256), and the report.
     """
-    import torch
-
-    torch.set_num_threads(THREADS)
-    network, tokenizer = load_encoder(model, folder)
-    store = EmbeddingStore.of(store_root, encoder_configuration(model, max_tokens=max_tokens))
-    lengths = _token_counts(tokenizer, texts, max_tokens)
-    missing = lengths[~lengths["text_sha256"].isin(store.known())]
-    done, started = 0, time.monotonic()
-    for shard in _shards(missing, BUCKET_TOKENS):
-        vectors = np.concatenate([_encode(network, tokenizer, batch) for batch in _batches(shard)])
-        store.append(shard["text_sha256"].tolist(), vectors)
-        done += len(shard)
-        rate = done / (time.monotonic() - started)
-        left = (len(missing) - done) / rate
-        progress(f"embedded {done} of {len(missing)} texts, {rate:.0f} a second, {left:.0f} s left")
+    store = EmbeddingStore.of(store_root, configuration)
+    keys = pq.read_table(texts, columns=["example_id", "text_sha256"]).to_pandas()
+    wanted = set(keys["text_sha256"])
+    encoder: Encoder | None = None
+    n_compared = tokens = tokens_cut = 0
+    with store.writing() as scratch:
+        code = code_key("ml.embedding.encode")
+        if not store.agrees_with(code):
+            encoder = Encoder.load(model, folder, configuration)
+            n_compared = _compare(store, encoder, texts, wanted, code, progress)
+        done = store.done()
+        missing = wanted - done.keys()
+        if missing:
+            encoder = encoder or Encoder.load(model, folder, configuration)
+            shards = store.pending(wanted, done)
+            ids = _TokenIds.write(encoder, texts, missing, scratch / "ids.arrow")
+            tokens, tokens_cut = int(ids.n_tokens.sum()), ids.n_cut
+            planned = {text for shard in shards for text in shard.text_sha256}
+            if rest := sorted(missing - planned):
+                n_tokens = ids.n_tokens[[ids.place[text] for text in rest]]
+                plan = make_plan(rest, n_tokens, sizes or encoder.sizes, max_tokens=configuration.max_tokens)
+                shards += store.add_plan(plan)
+            _compute(store, encoder, ids, shards, progress)
     # The hash of each vector ties the index to what the store holds: other vectors, another data version.
-    lengths["vector_sha256"] = [
-        hashlib.sha256(vector.tobytes()).hexdigest() for vector in store.read(lengths["text_sha256"].tolist())
-    ]
-    index = texts[["example_id", "text_sha256"]].merge(
-        lengths[["text_sha256", "n_tokens", "n_tokens_cut", "vector_sha256"]],
-        on="text_sha256",
-        validate="many_to_one",
-    )
+    distinct = sorted(wanted)
+    vectors = store.read(distinct) if distinct else []
+    hashes = dict(zip(distinct, map(sha256_vector, vectors), strict=True))
+    keys["vector_sha256"] = keys["text_sha256"].map(hashes)
     report = EmbeddingReport(
         store=store.folder.name,
-        texts=len(lengths),
+        texts=len(wanted),
         computed=len(missing),
-        tokens=int(missing["n_tokens"].sum()),
-        texts_truncated=int((lengths["n_tokens_cut"] > 0).sum()),
-        tokens_cut=int(lengths["n_tokens_cut"].sum()),
+        tokens=tokens,
+        tokens_cut=tokens_cut,
+        texts_compared=n_compared,
+        accelerator_s=encoder.accelerator_s if encoder else 0.0,
     )
-    return index.sort_values("example_id", ignore_index=True), report
+    return keys.sort_values("example_id", ignore_index=True), report
 
 
-def _token_counts(tokenizer: Any, texts: pd.DataFrame, max_tokens: int) -> pd.DataFrame:
-    """Tokenise each distinct text once: the ids that are shown, their number and how many were cut."""
-    distinct = texts.drop_duplicates("text_sha256").sort_values("text_sha256", ignore_index=True)
-    whole = tokenizer(distinct["text"].tolist(), truncation=False, verbose=False)["input_ids"]
-    cut = tokenizer(distinct["text"].tolist(), truncation=True, max_length=max_tokens)["input_ids"]
-    return pd.DataFrame(
-        {
-            "text_sha256": distinct["text_sha256"],
-            "input_ids": cut,
-            "n_tokens": [len(ids) for ids in cut],
-            "n_tokens_cut": [len(a) - len(b) for a, b in zip(whole, cut, strict=True)],
-        }
+def _compute(
+    store: EmbeddingStore,
+    encoder: Encoder,
+    ids: "_TokenIds",
+    shards: list[Shard],
+    progress: Callable[[str], None],
+) -> None:
+    n_texts = sum(len(shard.text_sha256) for shard in shards)
+    done, started = 0, time.monotonic()
+    for shard in shards:
+        vectors = [encoder.encode(ids.of(batch.text_sha256), batch.width) for batch in shard.batches]
+        store.append(shard, np.concatenate(vectors))
+        done += len(shard.text_sha256)
+        rate = done / (time.monotonic() - started)
+        left = (n_texts - done) / rate
+        progress(f"embedded {done} of {n_texts} texts, {rate:.1f} a second, {left:.0f} s left")
+
+
+def _compare(
+    store: EmbeddingStore,
+    encoder: Encoder,
+    texts: Path,
+    wanted: Collection[str],
+    code: str,
+    progress: Callable[[str], None],
+) -> int:
+    """Keep the vectors of other code if a sample of them is what this code computes; else set them aside."""
+    known = sorted(wanted & store.done().keys())[:SAMPLE_TEXTS]
+    if not known:
+        if not store.done():
+            store.note_code(code, texts_compared=0, largest_difference=0.0)
+        return 0
+    found = {
+        sha256: encoder.encode([np.asarray(own)], len(own))[0]
+        for hashes, read in _distinct(texts, set(known))
+        for sha256, own in zip(hashes, encoder.token_ids(read)[0], strict=True)
+    }
+    stored, again = store.read(known), np.stack([found[text] for text in known])
+    difference = float(np.abs(stored - again).max())
+    cosine = float((stored * again).sum(1).min())
+    same = (
+        cosine > LEAST_COSINE
+        if encoder.configuration.dtype == "bfloat16"
+        else difference <= LARGEST_DIFFERENCE
     )
+    if same:
+        store.note_code(code, texts_compared=len(known), largest_difference=difference)
+    else:
+        progress(f"the code computes other vectors (difference {difference:.2g}): all are made again")
+        store.set_aside()
+        store.note_code(code, texts_compared=0, largest_difference=0.0)
+    return len(known)
 
 
-def _shards(missing: pd.DataFrame, bucket: int) -> Iterator[pd.DataFrame]:
-    """Cut the missing texts, by (length bucket, hash), into shards: the plan depends on nothing else."""
-    planned = missing.assign(bucket=-(-missing["n_tokens"] // bucket) * bucket)
-    planned = planned.sort_values(["bucket", "text_sha256"], ignore_index=True)
-    for start in range(0, len(planned), SHARD_TEXTS):
-        yield planned.iloc[start : start + SHARD_TEXTS]
+@dataclass(frozen=True)
+class _TokenIds:
+    """Token ids of texts in a memory-mapped file: each text is tokenised once, and none stays in memory."""
+
+    table: pa.Table
+    place: dict[str, int]
+    n_tokens: np.ndarray
+    n_cut: int
+
+    @classmethod
+    def write(cls, encoder: Encoder, texts: Path, missing: Collection[str], path: Path) -> "_TokenIds":
+        schema = pa.schema([("ids", pa.large_list(pa.int32()))])
+        place: dict[str, int] = {}
+        n_tokens: list[int] = []
+        n_cut = 0
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for hashes, read in _distinct(texts, missing):
+                ids, cut = encoder.token_ids(read)
+                writer.write_batch(pa.record_batch([pa.array(ids, schema.field("ids").type)], schema=schema))
+                place.update({sha256: len(place) + n for n, sha256 in enumerate(hashes)})
+                n_tokens += [len(own) for own in ids]
+                n_cut += cut
+        with pa.memory_map(str(path)) as source:
+            table = pa.ipc.open_file(source).read_all()
+        return cls(table, place, np.asarray(n_tokens, dtype=np.int64), n_cut)
+
+    def of(self, text_sha256: list[str]) -> list[np.ndarray]:
+        """Return the ids of texts in their order."""
+        column = self.table.column("ids")
+        return [column[self.place[text]].values.to_numpy() for text in text_sha256]
 
 
-def _batches(shard: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    for _, same_length in shard.groupby("bucket", sort=True):
-        for start in range(0, len(same_length), BATCH_TEXTS):
-            yield same_length.iloc[start : start + BATCH_TEXTS]
+def _distinct(texts: Path, chosen: Collection[str]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield hashes and texts of those chosen, each once, some at a time.
 
-
-def _encode(network: Any, tokenizer: Any, batch: pd.DataFrame) -> np.ndarray:
-    """Encode one batch, padded to its bucket; mean over real tokens, unit length; float32 (N, D)."""
-    import torch
-
-    width = int(batch["bucket"].iloc[0])
-    padded = tokenizer.pad(
-        {"input_ids": batch["input_ids"].tolist()},
-        padding="max_length",
-        max_length=width,
-        return_tensors="pt",
-    )
-    with torch.inference_mode():
-        hidden = network(**padded).last_hidden_state
-        mask = padded["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * mask).sum(1) / mask.sum(1)
-        return torch.nn.functional.normalize(mean, dim=1).numpy()
+    Raises:
+        DamagedArtefactError: a text is not the one of its hash.
+    """
+    seen: set[str] = set()
+    file = pq.ParquetFile(texts)
+    for batch in file.iter_batches(TEXTS_AT_ONCE, columns=["text_sha256", "text"]):
+        hashes, read = [], []
+        for sha256, text in zip(
+            *(batch.column(name).to_pylist() for name in ("text_sha256", "text")), strict=True
+        ):
+            if sha256 in chosen and sha256 not in seen:
+                if hashlib.sha256(text.encode()).hexdigest() != sha256:
+                    raise DamagedArtefactError("A text is not the one that its hash names")
+                seen.add(sha256)
+                hashes.append(sha256)
+                read.append(text)
+        if hashes:
+            yield hashes, read

@@ -1,119 +1,253 @@
-"""Sparse count features: how often each concept was recorded before the index, and latest values."""
+"""Sparse count features: days on which a concept, or one below it, was recorded; and latest values."""
 
-import json
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from ml.artefact import whole_folder
+from ml.artefact import whole_folder, write_json
+from ml.inputs.shown import places
+from ml.inputs.view import LEVELS, CountOptions
 
-
-@dataclass(frozen=True)
-class CountOptions:
-    """Windows end the day before the index; a concept needs `min_train_examples` to become a column."""
-
-    windows_days: tuple[int, ...] = (30, 365, 36_525)
-    min_train_examples: int = 5
-
-
-# The vocabulary is fitted on train only: it would otherwise see held_out.
-VOCABULARY = """
-select event.concept_id
-from read_parquet($event) as event
-inner join read_parquet($example) as example on event.example_id = example.example_id
-where example.split = 'train'
-group by event.concept_id
-having count(distinct event.example_id) >= $min_train_examples
-order by event.concept_id
-"""
-
-COUNTS = """
+# What a view lets pass of the events of a cut.
+EVENT = """
+create temp table event as
 select
-    event.example_id,
-    event.concept_id,
-    time_window.days as window_days,
-    count(distinct event.days_before)::double as value
-from read_parquet($event) as event
-inner join unnest($windows) as time_window(days) on event.days_before <= time_window.days
-where event.concept_id in (select unnest($vocabulary))
-group by event.example_id, event.concept_id, time_window.days
+    example_id,
+    event_no,
+    concept_id,
+    domain,
+    days_before,
+    case when isfinite(value_as_number) then value_as_number end as value,
+    coalesce(unit_name, '') as unit
+from read_parquet($event)
+where
+    (len($domains) = 0 or domain in (select unnest($domains)))
+    and ($look_back_days is null or days_before <= $look_back_days)
 """
 
-LATEST_VALUES = """
+EXAMPLE = """
+create temp table example as
+select
+    (row_number() over (order by example_id) - 1)::integer as row,
+    example_id,
+    split,
+    age,
+    coalesce(sex, 'unknown') as sex
+from read_parquet($example)
+"""
+
+# A code counts for itself and, where asked, for every concept above it; on distinct days, never rows.
+FEATURE_EVENT = """
+create temp view feature_event as
 select
     example_id,
     concept_id,
-    arg_max(value_as_number, event_no) as value
-from read_parquet($event)
-where isfinite(value_as_number) and concept_id in (select unnest($vocabulary))
-group by example_id, concept_id
+    days_before
+from event
+union all
+select
+    event.example_id,
+    ancestor.ancestor_concept_id as concept_id,
+    event.days_before
+from event
+inner join read_parquet('{ancestor}') as ancestor on event.concept_id = ancestor.concept_id
+where {ancestors}
+"""
+
+# The vocabulary is fitted on train only: it would otherwise see held_out.
+VOCABULARY = """
+create temp table vocabulary as
+select feature_event.concept_id
+from feature_event
+inner join example on feature_event.example_id = example.example_id
+where example.split = 'train'
+group by feature_event.concept_id
+having count(distinct feature_event.example_id) >= $min_train_examples
+"""
+
+LONG = """
+create temp table long as
+with
+day_count as (
+    select
+        feature_event.example_id,
+        'days_with/' || feature_event.concept_id || '/' || time_window.days as feature,
+        count(distinct feature_event.days_before)::double as value
+    from feature_event
+    inner join unnest($windows) as time_window(days) on feature_event.days_before <= time_window.days
+    where feature_event.concept_id in (select concept_id from vocabulary)
+    group by feature_event.example_id, feature_event.concept_id, time_window.days
+),
+-- a measurement in two units is two measurements
+latest_value as (
+    select
+        example_id,
+        'latest_value/' || concept_id || '/' || unit as feature,
+        arg_max(value, event_no) as value
+    from event
+    where $latest_values and value is not null and concept_id in (select concept_id from vocabulary)
+    group by example_id, concept_id, unit
+),
+person as (
+    select
+        example_id,
+        'age' as feature,
+        age::double as value
+    from example
+    where age is not null
+    union all
+    select
+        example_id,
+        'sex/' || sex as feature,
+        1.0 as value
+    from example
+)
+select * from day_count
+union all
+select * from latest_value
+union all
+select * from person
+"""
+
+# A column needs a value in train: one that held_out alone fills would shape what is fitted.
+FEATURE = """
+create temp table feature as
+select
+    (row_number() over (order by long.feature) - 1)::integer as place,
+    long.feature
+from long
+inner join example on long.example_id = example.example_id
+where example.split = 'train'
+group by long.feature
+"""
+
+VALUE = """
+select
+    example.row,
+    feature.place as "column",
+    long.value
+from long
+inner join example on long.example_id = example.example_id
+inner join feature on long.feature = feature.feature
+where long.value <> 0
+order by example.row, feature.place
+"""
+
+SHOWN = """
+with
+event_count as (
+    select
+        example_id,
+        list_sort(list(distinct domain)) as domains,
+        count(*)::integer as n_events
+    from event
+    group by example_id
+),
+value_hash as (
+    select
+        row,
+        sha256(string_agg(feature.feature || '=' || value.value, chr(10) order by feature.feature)) as sha256
+    from read_parquet($value) as value
+    inner join feature on value."column" = feature.place
+    group by row
+)
+select
+    example.example_id,
+    coalesce(event_count.domains, []) as domains,
+    coalesce(event_count.n_events, 0) as n_events_kept,
+    coalesce(event_count.n_events, 0) as n_events_in_view,
+    coalesce(value_hash.sha256, sha256('')) as sha256
+from example
+left join event_count on example.example_id = event_count.example_id
+left join value_hash on example.row = value_hash.row
+order by example.example_id
+"""
+
+UNSEEN = """
+select
+    count(distinct concept_id),
+    count(*)
+from event
+where concept_id not in (select concept_id from vocabulary)
 """
 
 
 def write_count_features(examples: Path, target: Path, options: CountOptions) -> dict[str, int]:
     """Write the sparse matrix of N examples by D features as a folder; return counts for the record.
 
-    Files: `row.parquet` (example_id in order), `column.parquet` (feature names in order),
-    `value.parquet` (row, column, value; zeros left out), `fit.json` (on whom the vocabulary was fitted).
-    Counts are of distinct days, never rows (METHODS 9). Concepts outside the vocabulary are counted.
+    Files: `row.parquet` (example_id in order), `column.parquet` (feature names in order), `value.parquet`
+    (row, column, value; zeros left out), `shown.parquet`, `view.json` (options; on whom it was fitted).
+    Counts are of distinct days, never rows (METHODS 9). Codes outside the vocabulary are counted.
     """
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, whole_folder(target) as folder:
         connection.execute("set timezone = 'UTC'; set threads = 1")
-        rows, long, fit = _features(connection, examples, options)
-    # A column needs a value in train: one that held_out alone fills would shape what is fitted.
-    in_train = long["example_id"].isin(rows.loc[rows["split"] == "train", "example_id"])
-    columns = pd.Index(sorted(long.loc[in_train, "feature"].unique()), name="feature")
-    long = long[long["feature"].isin(columns) & (long["value"] != 0)]
-    value = pd.DataFrame(
-        {
-            "row": pd.Index(rows["example_id"]).get_indexer(pd.Index(long["example_id"])).astype(np.int32),
-            "column": columns.get_indexer(pd.Index(long["feature"])).astype(np.int32),
-            "value": long["value"].astype(float),
+        _make_tables(connection, examples, options)
+        value = folder / "value.parquet"
+        for name, query in {
+            "row": "select example_id from example order by row",
+            "column": "select feature from feature order by place",
+            "value": VALUE,
+        }.items():
+            _copy(connection, query, folder / f"{name}.parquet")
+        _copy(connection, SHOWN, folder / "shown.parquet", {"value": str(value)})
+        n_examples, n_train = connection.execute(
+            "select count(*), count(*) filter (where split = 'train') from example"
+        ).fetchall()[0]
+        unseen, events_unseen = connection.execute(UNSEEN).fetchall()[0]
+        n_features, n_known = connection.execute(
+            "select (select count(*) from feature), (select count(*) from vocabulary)"
+        ).fetchall()[0]
+        n_values = connection.execute("select count(*) from read_parquet(?)", [str(value)]).fetchall()[0][0]
+        fit = {
+            "fitted_on_examples": n_train,
+            "concepts_known": n_known,
+            "concepts_unseen_or_rare": unseen,
+            "events_unseen_or_rare": events_unseen,
         }
-    ).sort_values(["row", "column"], kind="stable")
-    with whole_folder(target) as folder:
-        rows[["example_id"]].to_parquet(folder / "row.parquet", index=False)
-        columns.to_frame(index=False).to_parquet(folder / "column.parquet", index=False)
-        value.to_parquet(folder / "value.parquet", index=False)
-        (folder / "fit.json").write_text(json.dumps(fit, sort_keys=True), encoding="utf-8")
-    return {"examples": len(rows), "features": len(columns), "values": len(value), **fit}
+        write_json(folder / "view.json", {"options": dataclasses.asdict(options), "fit": fit})
+    return {"examples": n_examples, "features": n_features, "values": n_values, **fit}
 
 
-def _features(
-    connection: duckdb.DuckDBPyConnection, examples: Path, options: CountOptions
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, int]]:
-    """Return the examples in order, the features as (example_id, feature, value), and the fit record."""
-    event, example = str(examples / "event.parquet"), str(examples / "example.parquet")
-    rows = connection.execute("select * from read_parquet(?) order by example_id", [example]).df()
-    vocabulary = connection.execute(
-        VOCABULARY, {"event": event, "example": example, "min_train_examples": options.min_train_examples}
-    ).df()["concept_id"]
-    known = {"event": event, "vocabulary": vocabulary.tolist()}
-    counts = connection.execute(COUNTS, {**known, "windows": list(options.windows_days)}).df()
-    counts["feature"] = [
-        f"days_with/{concept}/{days}"
-        for concept, days in zip(counts["concept_id"], counts["window_days"], strict=True)
-    ]
-    latest = connection.execute(LATEST_VALUES, known).df()
-    latest["feature"] = [f"latest_value/{concept}" for concept in latest["concept_id"]]
-    unseen = connection.execute(
-        "select count(distinct concept_id) from read_parquet($event)"
-        " where concept_id not in (select unnest($vocabulary))",
-        known,
-    ).fetchall()[0][0]
-    person = pd.concat(
-        [
-            rows.assign(feature="age", value=rows["age"].astype(float)).dropna(subset=["value"]),
-            rows.assign(feature="sex/" + rows["sex"].fillna("unknown"), value=1.0),
-        ]
-    )
-    long = pd.concat([frame[["example_id", "feature", "value"]] for frame in (person, counts, latest)])
-    fit = {
-        "fitted_on_examples": int((rows["split"] == "train").sum()),
-        "concepts_known": len(vocabulary),
-        "concepts_unseen_or_rare": int(unseen),
-    }
-    return rows, long, fit
+def read_count_features(folder: Path, example_id: Sequence[str]) -> sparse.csr_matrix:
+    """Return the features of N examples in their order, float64 (N, D).
+
+    Raises:
+        ValueError: an example has no row here.
+    """
+    rows = pd.read_parquet(folder / "row.parquet")["example_id"]
+    width = len(pd.read_parquet(folder / "column.parquet"))
+    value = pd.read_parquet(folder / "value.parquet")
+    matrix = sparse.csr_matrix((value["value"], (value["row"], value["column"])), (len(rows), width))
+    return matrix[places(rows, example_id)]
+
+
+def _make_tables(connection: duckdb.DuckDBPyConnection, examples: Path, options: CountOptions) -> None:
+    ancestor = str(examples / "ancestor.parquet").replace("'", "''")
+    view = FEATURE_EVENT.format(ancestor=ancestor, ancestors=str(options.ancestors).lower())
+    for statement, values in (
+        (
+            EVENT,
+            {
+                "event": str(examples / "event.parquet"),
+                "domains": list(LEVELS[options.level]),
+                "look_back_days": options.look_back_days,
+            },
+        ),
+        (EXAMPLE, {"example": str(examples / "example.parquet")}),
+        (view, {}),
+        (VOCABULARY, {"min_train_examples": options.min_train_examples}),
+        (LONG, {"windows": list(options.windows_days), "latest_values": options.latest_values}),
+        (FEATURE, {}),
+    ):
+        connection.execute(statement, values)
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection, query: str, path: Path, values: dict[str, str] | None = None
+) -> None:
+    quoted = str(path).replace("'", "''")
+    connection.execute(f"copy ({query}) to '{quoted}' (format parquet)", values or {})

@@ -1,5 +1,6 @@
 """The firebreak: one task's rows cut from the published snapshot; everything after it reads only these."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ class ExampleOptions:
 EXAMPLE = """
 with
 cohort as (
-    select * from read_parquet($cohort) where task = $task
+    select *
+    from read_parquet($cohort)
+    where task = $task and ($only is null or example_id in (select unnest($only)))
 ),
 person_size as (
     select
@@ -67,24 +70,42 @@ select * from example order by example_id
 """
 
 # The input of an example is a contiguous run of its person's events and nothing else (METHODS 6).
+# A visit is what shares a visit id, or a day where there is none; numbered by its first event.
 EVENT = """
+with
+event as (
+    select
+        example.example_id,
+        event.*,
+        date_diff('day', event.event_date, example.index_date::date)::integer as days_before,
+        min(event.event_no) over (
+            partition by
+                example.example_id,
+                event.visit_occurrence_id,
+                case when event.visit_occurrence_id is null then event.event_date end
+        ) as first_event_no
+    from read_parquet($example) as example
+    inner join read_parquet($example_input) as example_input
+        on example.example_id = example_input.example_id
+        and example_input.task = $task
+    inner join read_parquet($clinical_event) as event
+        on example.person_id = event.person_id
+        and event.event_no between example_input.first_event_no and example_input.last_event_no
+)
 select
-    example.example_id,
+    event.example_id,
     event.event_no,
     event.event_id,
     coalesce(nullif(event.concept_id, 0), event.source_concept_id, 0) as concept_id,
     coalesce(standard.concept_name, source.concept_name, 'unnamed ' || lower(event.domain)) as concept_name,
     event.domain,
-    date_diff('day', event.event_date, example.index_date::date)::integer as days_before,
+    event.days_before,
+    dense_rank() over (partition by event.example_id order by event.first_event_no)::integer as visit_no,
     event.value_as_number,
-    unit.concept_name as unit_name
-from read_parquet($example) as example
-inner join read_parquet($example_input) as example_input
-    on example.example_id = example_input.example_id
-    and example_input.task = $task
-inner join read_parquet($clinical_event) as event
-    on example.person_id = event.person_id
-    and event.event_no between example_input.first_event_no and example_input.last_event_no
+    unit.concept_name as unit_name,
+    event.value_as_concept_id,
+    result.concept_name as value_name
+from event
 left join read_parquet($concept) as standard
     on event.concept_id = standard.concept_id
     and standard.concept_id <> 0
@@ -94,17 +115,40 @@ left join read_parquet($concept) as source
 left join read_parquet($concept) as unit
     on event.unit_concept_id = unit.concept_id
     and unit.concept_id <> 0
-order by example.example_id, event.event_no
+left join read_parquet($concept) as result
+    on event.value_as_concept_id = result.concept_id
+    and result.concept_id <> 0
+order by event.example_id, event.event_no
+"""
+
+# What stands above the concepts of the events; the vocabulary's own pairs of a concept with itself left out.
+ANCESTOR = """
+select distinct
+    concept_ancestor.descendant_concept_id as concept_id,
+    concept_ancestor.ancestor_concept_id
+from read_parquet($concept_ancestor) as concept_ancestor
+where
+    concept_ancestor.descendant_concept_id <> concept_ancestor.ancestor_concept_id
+    and concept_ancestor.descendant_concept_id in (select concept_id from read_parquet($event))
+order by concept_id, ancestor_concept_id
 """
 
 
-def cut_examples(published: Path, task: str, target: Path, options: ExampleOptions) -> dict[str, int]:
-    """Write `example.parquet`, `event.parquet` and `label.parquet` of one task; return counts.
+def cut_examples(
+    published: Path,
+    task: str,
+    target: Path,
+    options: ExampleOptions,
+    *,
+    only: Sequence[str] | None = None,
+) -> dict[str, int]:
+    """Write `example`, `event`, `ancestor` and `label` of one task as Parquet; return counts.
 
-    `example.parquet` is schema `example`, one row an example in order of example_id; `event.parquet`
-    its input events in order; `label.parquet` the reason of each null label.
+    `example` is schema `example`, one row an example in order of example_id; `event` its input events in
+    order; `ancestor` what stands above their concepts; `label` the reason of each null label.
+    `only` cuts these examples again, to compare with what was shown of them.
     """
-    tables = ("cohort", "label", "split", "example_input", "concept", "clinical_event")
+    tables = ("cohort", "label", "split", "example_input", "concept", "clinical_event", "concept_ancestor")
     paths = {name: str(published / f"{name}.parquet") for name in tables}
     with duckdb.connect() as connection, whole_folder(target) as folder:
         connection.execute("set timezone = 'UTC'; set threads = 1")
@@ -116,6 +160,7 @@ def cut_examples(published: Path, task: str, target: Path, options: ExampleOptio
                 "task": task,
                 "seed": str(options.seed),
                 "max_examples": options.max_examples,
+                "only": None if only is None else list(only),
             },
         )
         example, event = folder / "example.parquet", folder / "event.parquet"
@@ -134,6 +179,10 @@ def cut_examples(published: Path, task: str, target: Path, options: ExampleOptio
                 "task": task,
                 **{name: paths[name] for name in ("example_input", "clinical_event", "concept")},
             },
+        )
+        connection.execute(
+            f"copy ({ANCESTOR}) to '{_quoted(folder / 'ancestor.parquet')}' (format parquet)",
+            {"concept_ancestor": paths["concept_ancestor"], "event": str(event)},
         )
         counts = connection.execute(
             "select count(*), count(distinct person_id), count(y_true), coalesce(sum(y_true), 0),"

@@ -1,145 +1,155 @@
-"""Patient texts: age and sex first, then the record, most recent first, with time and frequency."""
+"""Patient texts: each example's record in words, cut to the context of the tokenizer that will read it."""
 
+import collections
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from ml.artefact import whole_file
+from ml.artefact import read_json, whole_folder, write_json
+from ml.inputs.fitting import CountTokens, Fitted, fit_to_context
+from ml.inputs.record import Event, Record, admitted, batches, kept_domains, read_records
+from ml.inputs.serialize import serialize
+from ml.inputs.shown import SHOWN, places, sha256_text
+from ml.inputs.view import TextOptions
+
+TEXT = pa.schema(
+    [
+        ("example_id", pa.string()),
+        ("text", pa.string()),
+        ("text_sha256", pa.string()),
+        ("n_tokens", pa.int32()),
+        ("n_tokens_whole", pa.int32()),
+        ("share_cut", pa.float64()),
+        ("cut_by_domain", pa.map_(pa.string(), pa.int32())),
+    ]
+)
+
+INSTRUCTIONS = {
+    "neutral": "Represent this health record, written before today, for predicting future diagnoses.",
+    "task": "Judge from this health record, written before today: {question}",
+}
 
 
 @dataclass(frozen=True)
-class TextOptions:
-    """How a record becomes words; `max_concepts` newest concepts are kept, the rest is counted."""
+class PatientTexts:
+    """N texts in the order that was asked; a model is shown `prefix + text`, of so many tokens."""
 
-    max_concepts: int = 64
-
-
-# One item a concept, at its most recent day, with its latest value and the number of distinct days it
-# was recorded on. Names of concepts and units are data: line breaks, `;` and a `.` that ends a word are
-# taken out, since they are the structure; the point of `0.5 MG` stays. NaN and infinity are no values.
-PLAIN_NAME = (
-    r"trim(regexp_replace(regexp_replace({0}, '[\pC\p{{Zl}}\p{{Zp}};]+', ' ', 'g'), '[.]+( |$)', ' ', 'g'))"
-)
-PATIENT_TEXT = rf"""
-with
-event as (
-    select
-        * replace (case when isfinite(value_as_number) then value_as_number end as value_as_number),
-        coalesce(
-            nullif({PLAIN_NAME.format("concept_name")}, ''), 'unnamed ' || lower(domain)
-        ) as name,
-        {PLAIN_NAME.format("unit_name")} as unit
-    from read_parquet($event)
-),
-concept_seen as (
-    select
-        example_id,
-        domain,
-        name,
-        min(days_before) as days_before,
-        count(distinct days_before) as n_days,
-        max(event_no) as last_event_no,
-        arg_max(value_as_number, event_no) filter (where value_as_number is not null) as value,
-        arg_max(coalesce(unit, ''), event_no) filter (where value_as_number is not null) as unit
-    from event
-    group by example_id, domain, concept_id, name
-),
-ranked as (
-    select
-        *,
-        row_number() over (
-            partition by example_id
-            order by days_before, domain, last_event_no desc, name
-        ) as rank
-    from concept_seen
-),
-item as (
-    select
-        example_id,
-        days_before,
-        rank,
-        name
-        || case when value is null then '' else ' ' || printf('%.4g', value) || rtrim(' ' || unit) end
-        || case when n_days > 1 then ' (' || n_days || ' times)' else '' end as words
-    from ranked
-    where rank <= $max_concepts
-),
-day as (
-    select
-        example_id,
-        days_before,
-        case
-            when days_before = 1 then '1 day before: '
-            else days_before || ' days before: '
-        end || string_agg(words, '; ' order by rank) || '.' as words
-    from item
-    group by example_id, days_before
-),
-record as (
-    select
-        example_id,
-        string_agg(words, ' ' order by days_before) as words
-    from day
-    group by example_id
-),
-concept_count as (
-    select
-        example_id,
-        count(*) as n_concepts,
-        count(*) filter (where rank <= $max_concepts) as n_concepts_shown
-    from ranked
-    group by example_id
-),
-patient_text as (
-    select
-        example.example_id,
-        coalesce(
-            example.age || '-year-old ' || coalesce(example.sex, 'person'),
-            coalesce(example.sex, 'person') || ' of unknown age'
-        ) || '. '
-        || coalesce(record.words, 'Nothing recorded before.') as text,
-        example.n_events,
-        coalesce(concept_count.n_concepts, 0) as n_concepts,
-        coalesce(concept_count.n_concepts_shown, 0) as n_concepts_shown
-    from read_parquet($example) as example
-    left join record on example.example_id = record.example_id
-    left join concept_count on example.example_id = concept_count.example_id
-)
-select
-    example_id,
-    text,
-    sha256(text) as text_sha256,
-    n_events,
-    n_concepts,
-    n_concepts_shown
-from patient_text
-order by example_id
-"""
+    prefix: str
+    texts: list[str]
+    n_tokens: list[int]
 
 
-def write_patient_text(examples: Path, target: Path, options: TextOptions) -> dict[str, int]:
-    """Write one text an example as Parquet, ordered by example_id; return counts for the record.
+def instruction_prefix(options: TextOptions, *, question: str, template: str) -> str:
+    """Return what stands before a text: the instruction in the model's own template, or nothing.
 
-    Columns: example_id, text, text_sha256, n_events, n_concepts, n_concepts_shown.
-    `examples` is a folder with `example.parquet` and `event.parquet`, as the firebreak cuts them.
+    >>> instruction_prefix(TextOptions(instruction="task"), question="Why?", template="{instruction} ")
+    'Judge from this health record, written before today: Why? '
     """
-    with duckdb.connect() as connection, whole_file(target) as temporary:
-        connection.execute("set timezone = 'UTC'; set threads = 1")
-        quoted = str(temporary).replace("'", "''")
-        connection.execute(
-            f"copy ({PATIENT_TEXT}) to '{quoted}' (format parquet)",
-            {
-                "event": str(examples / "event.parquet"),
-                "example": str(examples / "example.parquet"),
-                "max_concepts": options.max_concepts,
-            },
+    if options.instruction == "none":
+        return ""
+    return template.format(instruction=INSTRUCTIONS[options.instruction].format(question=question))
+
+
+def write_patient_texts(
+    examples: Path,
+    target: Path,
+    options: TextOptions,
+    *,
+    prefix: str,
+    max_tokens: int,
+    count_tokens: CountTokens,
+    progress: Callable[[str], None],
+) -> dict[str, int | float]:
+    """Write `text.parquet`, `shown.parquet` and `view.json` of a cut as a folder; return counts.
+
+    `count_tokens` counts as the model's tokenizer does, special tokens included; it is given whole prompts.
+    Events are cut whole, oldest first, until prefix and text have at most `max_tokens`. `n_tokens_whole`
+    and `share_cut` (of events, 0 to 1) say what the context cost; `cut_by_domain` counts cut events.
+    """
+
+    def count_prompts(texts: list[str]) -> list[int]:
+        return count_tokens([prefix + text for text in texts]) if texts else []
+
+    total: collections.Counter[str] = collections.Counter()
+    cut: collections.Counter[str] = collections.Counter()
+    with whole_folder(target) as folder:
+        write_json(
+            folder / "view.json",
+            {"options": dataclasses.asdict(options), "prefix": prefix, "max_tokens": max_tokens},
         )
-        counts = connection.execute(
-            "select count(*), count(distinct text_sha256), coalesce(sum(n_concepts - n_concepts_shown), 0),"
-            " coalesce(max(length(text)), 0) from read_parquet(?)",
-            [str(temporary)],
-        ).fetchall()[0]
-    return dict(
-        zip(("texts", "distinct_texts", "concepts_cut", "longest_text"), map(int, counts), strict=True)
-    )
+        with (
+            pq.ParquetWriter(folder / "text.parquet", TEXT) as texts,
+            pq.ParquetWriter(folder / "shown.parquet", SHOWN) as shown,
+        ):
+            for records in batches(read_records(examples)):
+                written = _write_batch(records, options, count_prompts, max_tokens)
+                texts.write_table(pa.Table.from_pylist([row for row, _ in written], schema=TEXT))
+                shown.write_table(pa.Table.from_pylist([row for _, row in written], schema=SHOWN))
+                for text, _ in written:
+                    cut.update(text["cut_by_domain"])
+                    total.update(
+                        texts=1,
+                        tokens=text["n_tokens"],
+                        tokens_whole=text["n_tokens_whole"],
+                        texts_cut=text["share_cut"] > 0,
+                    )
+                total["events"] += sum(row["n_events_in_view"] for _, row in written)
+                progress(f"wrote {total['texts']} texts, {total['tokens']} tokens")
+        distinct = pq.read_table(folder / "text.parquet", columns=["text_sha256"])["text_sha256"]
+        return {
+            **{name: total[name] for name in ("texts", "tokens", "tokens_whole", "texts_cut", "events")},
+            "distinct_texts": len(distinct.unique()),
+            "share_of_events_cut": round(cut.total() / total["events"], 6) if total["events"] else 0.0,
+            **{f"cut_of_{domain.lower().replace(' ', '_')}": n for domain, n in sorted(cut.items())},
+        }
+
+
+def read_patient_texts(folder: Path, example_id: Sequence[str]) -> PatientTexts:
+    """Return the texts of N examples in their order.
+
+    Raises:
+        ValueError: an example has no text here.
+    """
+    frame = pd.read_parquet(folder / "text.parquet", columns=["example_id", "text", "n_tokens"])
+    chosen = frame.iloc[places(frame["example_id"], example_id)]
+    prefix = read_json(folder / "view.json")["prefix"]
+    return PatientTexts(prefix, chosen["text"].tolist(), chosen["n_tokens"].tolist())
+
+
+def _write_batch(
+    records: list[Record], options: TextOptions, count_tokens: CountTokens, max_tokens: int
+) -> list[tuple[dict, dict]]:
+    events = [admitted(record, options.level, options.look_back_days) for record in records]
+
+    def write(place: int, n: int) -> str:
+        return serialize(records[place], events[place][:n], options.format)
+
+    fitted = fit_to_context([len(own) for own in events], write, count_tokens, max_tokens)
+    return [_rows(*row) for row in zip(records, events, fitted, strict=True)]
+
+
+def _rows(record: Record, events: list[Event], fitted: Fitted) -> tuple[dict, dict]:
+    kept, cut = events[: fitted.n_kept], events[fitted.n_kept :]
+    sha256 = sha256_text(fitted.text)
+    text = {
+        "example_id": record.example_id,
+        "text": fitted.text,
+        "text_sha256": sha256,
+        "n_tokens": fitted.n_tokens,
+        "n_tokens_whole": fitted.n_tokens_whole,
+        "share_cut": len(cut) / len(events) if events else 0.0,
+        "cut_by_domain": dict(sorted(collections.Counter(event.domain for event in cut).items())),
+    }
+    shown = {
+        "example_id": record.example_id,
+        "domains": kept_domains(kept),
+        "n_events_kept": len(kept),
+        "n_events_in_view": len(events),
+        "sha256": sha256,
+    }
+    return text, shown
