@@ -1,196 +1,396 @@
-"""Vectors are the library's own, computed once, verified before use; wrong weights are refused."""
+"""Vectors are the library's own, computed once, by a plan that a killed run leaves to be finished."""
 
-import hashlib
+import dataclasses
+import os
 import shutil
-from dataclasses import replace
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from embedding_texts import SMALL, configuration, contents, embedded, make_texts, tiny_model, write_texts
 
-from ml.artefact import DamagedArtefactError, sha256_file
-from ml.embedding.encode import embed, encoder_configuration
-from ml.embedding.store import EmbeddingStore
-from ml.models.loading import (
-    find_model,
-    load_encoder,
-)
+from ml.artefact import DamagedArtefactError
+from ml.embedding import encode, encoder
+from ml.embedding.plan import Sizes
+from ml.embedding.store import EmbeddingStore, read_embeddings
+from ml.models.loading import find_model
 from ml.models.registry import MODELS
 
-WORDS = ("heart failure", "type 2 diabetes mellitus", "HbA1c 7.1 %", "metformin", "essential hypertension",
-         "acute myocardial infarction", "creatinine 1.2 mg/dL", "Übelkeit", "weight loss")  # fmt: skip
 
-
-def make_texts(n: int = 40, seed: int = 5) -> pd.DataFrame:
-    """Texts from one word to far beyond the context, one of them twice."""
-    rng = np.random.default_rng(seed)
-    lengths = np.geomspace(1, 120, n - 1).astype(int)
-    texts = [f"{n}. " + "; ".join(rng.choice(WORDS, size)) for n, size in enumerate(lengths)]
-    texts.append(texts[3])
-    return frame(texts)
-
-
-def frame(texts: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "example_id": [f"e{n:03d}" for n in range(len(texts))],
-            "text": texts,
-            "text_sha256": [hashlib.sha256(text.encode()).hexdigest() for text in texts],
-        }
-    )
-
-
-def quiet(line: str) -> None:
-    assert line
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A tiny encoder: its row and its folder."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return tiny_model(folder), folder
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    return find_model(MODELS["minilm"], None)
+def texts(tmp_path_factory) -> Path:
+    return write_texts(tmp_path_factory.mktemp("texts"), make_texts())
 
 
 @pytest.fixture(scope="module")
-def embedded(folder, tmp_path_factory):
-    """Forty texts embedded once: the texts, the store, the index and the report."""
-    texts, root = make_texts(), tmp_path_factory.mktemp("store")
-    index, report = embed(texts, MODELS["minilm"], folder, root, max_tokens=128, progress=quiet)
-    return texts, EmbeddingStore(root / report.store), index, report
+def done(tiny, texts, tmp_path_factory):
+    """Forty texts embedded once without a break, in small shards: index, report and store."""
+    return embedded(texts, *tiny, tmp_path_factory.mktemp("store"), SMALL)
+
+
+def hashes(texts: Path) -> list[str]:
+    return pd.read_parquet(texts)["text_sha256"].tolist()
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_vectors_are_those_of_sentence_transformers(embedded, folder):
+def test_vectors_are_those_of_sentence_transformers(texts, tmp_path):
     from sentence_transformers import SentenceTransformer
 
-    texts, store, _, _ = embedded
+    model = MODELS["minilm"]
+    folder = find_model(model, None)
+    _, _, store = embedded(texts, model, folder, tmp_path, max_tokens=128)
     theirs = SentenceTransformer(str(folder), device="cpu")
     theirs.max_seq_length = 128
-    expected = theirs.encode(texts["text"].tolist(), normalize_embeddings=True, show_progress_bar=False)
-    found = store.read(texts["text_sha256"].tolist())
+    read = pd.read_parquet(texts)["text"].tolist()
+    expected = theirs.encode(read, normalize_embeddings=True, show_progress_bar=False)
+    found = EmbeddingStore(store).read(hashes(texts))
     assert found.shape == expected.shape == (40, 384)
     assert found.dtype == np.float32
     assert np.abs(found - expected).max() < 1e-5
-    assert np.abs(np.linalg.norm(found, axis=1) - 1).max() < 1e-5
     # The texts differ, so that agreement is no accident.
     assert np.abs(found[0] - found[10]).max() > 0.01
 
 
-def test_the_report_says_how_the_texts_met_the_context(embedded, folder):
-    texts, _, index, report = embedded
-    _, tokenizer = load_encoder(MODELS["minilm"], folder)
-    whole = {text: len(tokenizer(text, verbose=False)["input_ids"]) for text in texts["text"]}
-    assert index["example_id"].tolist() == texts["example_id"].tolist()
-    assert index["text_sha256"].tolist() == texts["text_sha256"].tolist()
-    assert index["n_tokens"].tolist() == [min(128, whole[text]) for text in texts["text"]]
-    assert index["n_tokens_cut"].tolist() == [max(0, whole[text] - 128) for text in texts["text"]]
+@pytest.mark.parametrize("kind", ["bert", "qwen3"])
+@pytest.mark.parametrize("pooling", ["mean", "last_token", "cls", "mean_no_instruction"])
+def test_vectors_are_those_of_one_text_at_a_time_without_padding(tmp_path, kind, pooling):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    model = tiny_model(tmp_path / "model", kind, pooling=pooling)
+    texts = write_texts(tmp_path, make_texts(20))
+    prefix = "Judge this record: "
+    _, _, store = embedded(texts, model, tmp_path / "model", tmp_path / "store", SMALL, prefix=prefix)
+    found = EmbeddingStore(store).read(hashes(texts))
+    network = AutoModel.from_pretrained(tmp_path / "model").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    n_prefix = len(tokenizer(prefix)["input_ids"]) - 1  # [SEP] comes last
+    for text, vector in zip(pd.read_parquet(texts)["text"], found, strict=True):
+        ids = tokenizer(prefix + text, truncation=True, max_length=100, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = network(**ids).last_hidden_state[0].numpy()
+        pooled = {
+            "mean": hidden.mean(0), "last_token": hidden[-1], "cls": hidden[0],
+            "mean_no_instruction": hidden[n_prefix:].mean(0),
+        }[pooling]  # fmt: skip
+        np.testing.assert_allclose(vector, pooled / np.linalg.norm(pooled), atol=1e-5)
+
+
+def test_a_causal_network_needs_no_mask_and_an_encoder_does(tmp_path, monkeypatch):
+    texts = write_texts(tmp_path, make_texts(20))
+    for kind in ("bert", "qwen3"):
+        model = tiny_model(tmp_path / kind, kind, pooling="last_token")
+        loaded = encoder.Encoder.load(model, tmp_path / kind, configuration(model))
+        assert loaded._is_causal == (kind == "qwen3")
+        _, _, plain = embedded(texts, model, tmp_path / kind, tmp_path / "plain")
+        monkeypatch.setattr(encoder.Encoder, "_is_causal", False)
+        _, _, masked = embedded(texts, model, tmp_path / kind, tmp_path / "masked")
+        monkeypatch.undo()
+        vectors = [EmbeddingStore(store).read(hashes(texts)) for store in (plain, masked)]
+        assert np.abs(vectors[0] - vectors[1]).max() < 1e-5
+
+
+def test_the_report_says_what_was_computed_and_cut(done, texts, tiny):
+    from transformers import AutoTokenizer
+
+    index, report, _ = done
+    tokenizer = AutoTokenizer.from_pretrained(tiny[1])
+    read = pd.read_parquet(texts)
+    whole = [len(ids) for ids in tokenizer(read["text"].unique().tolist(), verbose=False)["input_ids"]]
+    assert index[["example_id", "text_sha256"]].equals(read[["example_id", "text_sha256"]])
     assert (report.texts, report.computed) == (39, 39)
-    assert report.tokens == sum(min(128, n) for n in whole.values())
-    assert report.texts_truncated == sum(n > 128 for n in whole.values()) > 3
-    assert report.tokens_cut == sum(max(0, n - 128) for n in whole.values())
+    assert report.tokens == sum(min(100, n) for n in whole)
+    assert report.tokens_cut == sum(max(0, n - 100) for n in whole) > 100
 
 
-def test_an_identical_text_is_computed_once_and_has_one_vector(embedded):
-    texts, store, _, report = embedded
-    assert texts["text"].duplicated().sum() == 1
-    assert report.computed == texts["text"].nunique()
-    twin = texts.loc[texts["text"].duplicated(keep=False), "text_sha256"].tolist()
-    first, second = store.read(twin)
-    assert (first == second).all()
+def test_an_identical_text_is_computed_once_and_has_one_vector(done, texts):
+    index, report, store = done
+    read = pd.read_parquet(texts)
+    assert read["text"].duplicated().sum() == 1
+    assert report.computed == read["text"].nunique()
+    twin = read.loc[read["text"].duplicated(keep=False), "example_id"].tolist()
+    assert index.set_index("example_id").loc[twin, "vector_sha256"].nunique() == 1
+    stored = list(EmbeddingStore(store).done())
+    assert len(stored) == len(set(stored)) == 39
 
 
-def snapshot(store: EmbeddingStore) -> dict[str, str]:
-    return {file.name: sha256_file(file) for file in store.folder.iterdir()}
-
-
-def test_a_second_call_computes_nothing_and_writes_nothing(embedded, folder):
-    texts, store, index, report = embedded
-    before = snapshot(store)
-    lines: list[str] = []
-    again, second = embed(texts, MODELS["minilm"], folder, store.folder.parent, max_tokens=128,
-                          progress=lines.append)  # fmt: skip
+def test_a_second_call_computes_nothing_and_writes_nothing(done, texts, tiny):
+    index, report, store = done
+    before = contents(store)
+    again, second, _ = embedded(texts, *tiny, store.parent, SMALL)
     assert (second.computed, second.tokens, second.texts) == (0, 0, report.texts)
-    assert lines == []
     assert again.equals(index)
-    assert snapshot(store) == before
+    assert contents(store) == before
 
 
-def test_only_a_new_text_is_computed_and_the_old_shards_stay(embedded, folder, tmp_path):
-    texts, store, _, _ = embedded
-    shutil.copytree(store.folder, tmp_path / store.folder.name)
-    more = frame([*texts["text"], "a wholly new record"])
-    _, report = embed(more, MODELS["minilm"], folder, tmp_path, max_tokens=128, progress=quiet)
+def test_only_a_new_text_is_computed_and_the_old_shards_stay(done, tiny, tmp_path):
+    _, _, store = done
+    shutil.copytree(store, tmp_path / store.name)
+    more = write_texts(tmp_path, [*make_texts(), "a wholly new record"])
+    _, report, copy = embedded(more, *tiny, tmp_path, SMALL)
     assert (report.computed, report.texts) == (1, 40)
-    copy = EmbeddingStore(tmp_path / store.folder.name)
-    assert snapshot(store).items() < snapshot(copy).items()
-    assert len(snapshot(copy)) == len(snapshot(store)) + 1
-    assert copy.read(more["text_sha256"].tolist()).shape == (41, 384)
+    assert contents(store).items() < contents(copy).items()
+    assert len(contents(copy)) == len(contents(store)) + 2  # a plan and its shard
+    assert EmbeddingStore(copy).read(hashes(more)).shape == (41, 16)
 
 
-def test_a_vector_does_not_depend_on_what_it_is_batched_with(embedded, folder, tmp_path):
-    texts, store, _, _ = embedded
-    together = store.read(texts["text_sha256"].tolist())
-    some = [0, 12, 25, 38]
-    for n in some:
-        one = texts.iloc[[n]]
-        _, report = embed(one, MODELS["minilm"], folder, tmp_path / str(n), max_tokens=128, progress=quiet)
-        alone = EmbeddingStore(tmp_path / str(n) / report.store).read(one["text_sha256"].tolist())
-        assert np.abs(alone[0] - together[n]).max() < 1e-5
+@pytest.mark.parametrize("batch_tokens", [1, 64, 700, 100_000])
+def test_across_batch_sizes_vectors_agree_within_1e5(done, texts, tiny, tmp_path, batch_tokens):
+    _, _, store = done
+    sizes = Sizes(bucket_tokens=16 if batch_tokens == 64 else 8, batch_tokens=batch_tokens)
+    _, _, other = embedded(texts, *tiny, tmp_path, sizes)
+    vectors = [EmbeddingStore(one).read(hashes(texts)) for one in (store, other)]
+    assert np.abs(vectors[0] - vectors[1]).max() < 1e-5
 
 
-def test_the_order_of_the_texts_changes_no_vector_and_no_shard(folder, tmp_path):
-    texts = make_texts(12)
-    stores = []
-    for n, rows in enumerate((texts, texts.iloc[::-1])):
-        _, report = embed(rows, MODELS["minilm"], folder, tmp_path / str(n), max_tokens=64, progress=quiet)
-        stores.append(EmbeddingStore(tmp_path / str(n) / report.store))
-    assert snapshot(stores[0]) == snapshot(stores[1])
+def test_in_bf16_vectors_agree_to_a_cosine_of_0_9999_across_batch_sizes(texts, tiny, tmp_path):
+    found = []
+    for n, sizes in enumerate((SMALL, Sizes(batch_tokens=1), Sizes(bucket_tokens=16, batch_tokens=4096))):
+        _, _, store = embedded(texts, *tiny, tmp_path / str(n), sizes, dtype="bfloat16")
+        found.append(EmbeddingStore(store).read(hashes(texts)))
+    for other in found[1:]:
+        assert (found[0] * other).sum(1).min() > 0.9999
+    _, _, store = embedded(texts, *tiny, tmp_path / "float32", SMALL)
+    exact = EmbeddingStore(store).read(hashes(texts))
+    assert 0 < np.abs(found[0] - exact).max() < 0.05
 
 
-@pytest.mark.parametrize("place", [0.3, 0.6])
-def test_a_flipped_bit_in_a_shard_is_caught_before_use(embedded, tmp_path, place):
-    texts, store, _, _ = embedded
-    copy = EmbeddingStore(Path(shutil.copytree(store.folder, tmp_path / "store")))
-    (shard,) = copy.folder.glob("shard-*.parquet")
-    damaged = bytearray(shard.read_bytes())
+def test_the_order_of_the_texts_changes_no_byte(done, texts, tiny, tmp_path):
+    _, _, store = done
+    backwards = tmp_path / "text.parquet"
+    pd.read_parquet(texts).iloc[::-1].to_parquet(backwards, index=False)
+    _, _, other = embedded(backwards, *tiny, tmp_path, SMALL)
+    assert contents(other) == contents(store)
+    assert len(list(store.glob("shard-*"))) > 8
+
+
+def in_a_child(work) -> int:
+    """Run `work` in a forked process; return its process id."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    return child
+
+
+def killed_itself_at(call: int, texts: Path, tiny, root: Path) -> bool:
+    """Embed in a child that kills itself at its n-th look at the disk; whether it came so far."""
+
+    def work() -> None:
+        calls = iter(range(1, 10_000))
+        for name in ("fsync", "replace", "rename"):
+            real = getattr(os, name)
+
+            def counted(*arguments, real=real, **more):
+                if next(calls) == call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*arguments, **more)
+
+            setattr(os, name, counted)
+        embedded(texts, *tiny, root, SMALL)
+        os._exit(0)
+
+    _, status = os.waitpid(in_a_child(work), 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("call", [1, 4, 6, 7, 13, 22])
+def test_after_a_kill_the_plan_is_finished_and_every_byte_is_the_same(done, texts, tiny, tmp_path, call):
+    _, _, store = done
+    assert killed_itself_at(call, texts, tiny, tmp_path)
+    left = tmp_path / store.name
+    assert not left.exists() or not contents(store).items() <= contents(left).items()
+    _, report, resumed = embedded(texts, *tiny, tmp_path, SMALL)
+    assert contents(resumed) == contents(store)
+    assert report.computed > 0
+
+
+@pytest.mark.slow
+def test_after_many_kills_at_random_times_every_byte_is_the_same(done, texts, tiny, tmp_path):
+    _, _, store = done
+    rng = np.random.default_rng(11)
+    started = time.monotonic()
+    embedded(texts, *tiny, tmp_path / "timed", SMALL)
+    takes = time.monotonic() - started
+    kills = 0
+    for n in range(40):
+        root = tmp_path / str(n)
+        while True:
+            child = in_a_child(lambda root=root: (embedded(texts, *tiny, root, SMALL), os._exit(0)))
+            time.sleep(rng.uniform(0, takes))
+            os.kill(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+            kills += os.WIFSIGNALED(status)
+            if rng.random() < 0.5:
+                break
+        _, _, resumed = embedded(texts, *tiny, root, SMALL)
+        assert contents(resumed) == contents(store)
+    assert kills > 30
+
+
+def test_a_plan_of_texts_that_are_gone_waits_and_keeps_nobody(done, texts, tiny, tmp_path):
+    _, _, store = done
+    assert killed_itself_at(13, texts, tiny, tmp_path)
+    some = write_texts(tmp_path / "some", make_texts()[::2])
+    _, report, left = embedded(some, *tiny, tmp_path, SMALL)
+    assert EmbeddingStore(left).read(hashes(some)).shape[0] == 20
+    assert len(list(left.glob("plan-*"))) == 2
+    _, report, _ = embedded(texts, *tiny, tmp_path, SMALL)
+    assert report.texts == 39
+    stored = EmbeddingStore(left).done()
+    assert len(stored) == 39
+    assert sum(len(shard.text_sha256) for shard in {s[:2]: s for s in stored.values()}.values()) == 39
+    vectors = [EmbeddingStore(one).read(hashes(texts)) for one in (store, left)]
+    assert np.abs(vectors[0] - vectors[1]).max() < 1e-5
+
+
+def test_two_writers_of_one_store_compute_each_text_once(texts, tiny, tmp_path):
+    def work() -> None:
+        embedded(texts, *tiny, tmp_path, SMALL)
+        os._exit(0)
+
+    children = [in_a_child(work) for _ in range(2)]
+    assert [os.WEXITSTATUS(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+    (store,) = (folder for folder in tmp_path.iterdir() if folder.is_dir())
+    assert len(list(store.glob("plan-*"))) == 1
+
+
+def copy_of(store: Path, root: Path) -> Path:
+    return Path(shutil.copytree(store, root / store.name))
+
+
+@pytest.mark.parametrize("what", ["shard", "plan"])
+@pytest.mark.parametrize("place", [0.05, 0.3, 0.6, 0.95])
+def test_a_flipped_bit_is_caught_before_use(done, texts, tiny, tmp_path, what, place):
+    copy = copy_of(done[2], tmp_path)
+    path = sorted(copy.glob(f"{what}-*.parquet"))[0]
+    damaged = bytearray(path.read_bytes())
     damaged[int(len(damaged) * place)] ^= 4
-    shard.write_bytes(bytes(damaged))
-    with pytest.raises(DamagedArtefactError, match="hint: delete shard-"):
-        copy.read(texts["text_sha256"].tolist())
+    path.write_bytes(bytes(damaged))
+    with pytest.raises(DamagedArtefactError, match=f"hint: delete {what}-"):
+        EmbeddingStore(copy).read(hashes(texts))
+    with pytest.raises(DamagedArtefactError, match=f"hint: delete {what}-"):
+        embedded(texts, *tiny, tmp_path, SMALL)
+    # Doing what the hint says gives back the same bytes.
+    path.unlink()
+    _, _, again = embedded(texts, *tiny, tmp_path, SMALL)
+    if what == "shard":
+        assert contents(again) == contents(done[2])
 
 
-def test_a_text_without_a_vector_is_an_error_that_counts(embedded):
-    texts, store, _, _ = embedded
+def test_vectors_that_are_not_those_of_the_index_are_refused(done, texts, tmp_path):
+    index, _, store = done
+    index.to_parquet(tmp_path / "good.parquet", index=False)
+    ids = index["example_id"].tolist()[::-2]
+    found = read_embeddings(tmp_path / "good.parquet", store, ids)
+    by_id = dict(zip(pd.read_parquet(texts)["example_id"], hashes(texts), strict=True))
+    assert (found == EmbeddingStore(store).read([by_id[i] for i in ids])).all()
+    index.assign(vector_sha256=index["vector_sha256"].iloc[::-1].to_numpy()).to_parquet(
+        tmp_path / "bad.parquet", index=False
+    )
+    with pytest.raises(DamagedArtefactError, match="vectors are not those of their index"):
+        read_embeddings(tmp_path / "bad.parquet", store, ids)
+    with pytest.raises(ValueError, match="1 of 2 examples have no vector"):
+        read_embeddings(tmp_path / "good.parquet", store, [ids[0], "f" * 16])
+
+
+def test_a_text_without_a_vector_is_an_error_that_counts(done, texts):
     with pytest.raises(KeyError, match="1 of 40 texts"):
-        store.read([*texts["text_sha256"].unique(), "0" * 64])
+        EmbeddingStore(done[2]).read([*set(hashes(texts)), "0" * 64])
 
 
-def test_vectors_come_in_the_order_that_was_asked_from_any_number_of_shards(tmp_path):
-    configuration = encoder_configuration(MODELS["minilm"], max_tokens=128)
-    store = EmbeddingStore.of(tmp_path, configuration)
-    vectors = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
-    keys = [hashlib.sha256(bytes([n])).hexdigest() for n in range(30)]
-    for start in range(0, 30, 7):
-        store.append(keys[start : start + 7], vectors[start : start + 7])
-    order = np.random.default_rng(1).integers(0, 30, 50)
-    assert (store.read([keys[n] for n in order]) == vectors[order]).all()
-    assert store.known() == set(keys)
-    assert len(list(store.folder.glob("shard-*.parquet"))) == 5
+def test_a_text_that_is_not_the_one_of_its_hash_is_refused(texts, tiny, tmp_path):
+    wrong = pd.read_parquet(texts)
+    wrong.loc[4, "text"] += " "
+    wrong.to_parquet(tmp_path / "text.parquet", index=False)
+    with pytest.raises(DamagedArtefactError, match="not the one that its hash names"):
+        embedded(tmp_path / "text.parquet", *tiny, tmp_path, SMALL)
 
 
-def test_every_field_of_a_configuration_is_another_store(tmp_path):
-    configuration = encoder_configuration(MODELS["minilm"], max_tokens=128)
+def test_every_field_of_a_configuration_is_another_store_and_misses(done, texts, tiny, tmp_path):
+    right = configuration(tiny[0])
     fields = {
-        "model": "other", "files": (("a", "b"),), "pooling": "last_token", "max_tokens": 64,
-        "truncation_side": "left", "instruction": "Judge:", "dtype": "bfloat16", "device": "cuda",
-        "threads": 7, "bucket_tokens": 8, "library": "torch 0", "code": "0",
+        "model": "other", "files": (("a", "b"),), "tokenizer": (("c", "d"),), "pooling": "last_token",
+        "instruction": "Judge:", "dtype": "bfloat16", "max_tokens": 64, "truncation_side": "left",
+        "device": "NVIDIA H200", "threads": 7, "bucket_tokens": 16, "library": "torch 0",
     }  # fmt: skip
-    assert set(fields) == set(configuration.__dataclass_fields__)
-    keys = {replace(configuration, **{name: value}).key for name, value in fields.items()}
-    assert len(keys | {configuration.key}) == len(fields) + 1
-    assert EmbeddingStore.of(tmp_path, configuration).folder.is_dir()
+    assert set(fields) == set(right.__dataclass_fields__)
+    root = done[2].parent
+    for name, value in fields.items():
+        store = EmbeddingStore.of(tmp_path, dataclasses.replace(right, **{name: value}))
+        assert store.folder.name != done[2].name
+        assert not store.done()
+    assert len(list(tmp_path.iterdir())) == len(fields)
+    assert EmbeddingStore.of(root, right).done()
+
+
+def test_a_changed_configuration_file_is_damage(done, tiny, tmp_path):
+    copy = copy_of(done[2], tmp_path)
+    described = copy / "configuration.json"
+    described.write_text(described.read_text().replace('"mean"', '"cls"'))
+    with pytest.raises(DamagedArtefactError, match=r"`configuration\.json` of the store"):
+        EmbeddingStore.of(tmp_path, configuration(tiny[0]))
+
+
+def test_when_only_our_code_changed_a_sample_is_compared_and_every_vector_kept(
+    done, texts, tiny, tmp_path, monkeypatch
+):
+    copy = copy_of(done[2], tmp_path)
+    monkeypatch.setattr(encode, "code_key", lambda module: "f" * 64)
+    index, report, _ = embedded(texts, *tiny, tmp_path, SMALL)
+    assert (report.computed, report.texts_compared) == (0, 32)
+    assert index.equals(done[0])
+    noted = {name for name in contents(copy) if name not in contents(done[2])}
+    assert noted == {f"code-{'f' * 16}.json"}
+    _, second, _ = embedded(texts, *tiny, tmp_path, SMALL)
+    assert second.texts_compared == 0
+
+
+def test_code_that_computes_other_vectors_sets_the_old_ones_aside(done, texts, tiny, tmp_path, monkeypatch):
+    copy = copy_of(done[2], tmp_path)
+    real = encoder.Encoder.encode
+    monkeypatch.setattr(encode, "code_key", lambda module: "f" * 64)
+    monkeypatch.setattr(encoder.Encoder, "encode", lambda self, ids, width: -real(self, ids, width))
+    index, report, _ = embedded(texts, *tiny, tmp_path, SMALL)
+    assert report.computed == 39
+    assert not set(index["vector_sha256"]) & set(done[0]["vector_sha256"])
+    aside = copy.with_name(f"{copy.name}.superseded-1")
+    assert contents(aside) == contents(done[2])
+
+
+def test_a_batch_that_finds_no_memory_is_halved(done, texts, tiny, tmp_path, monkeypatch):
+    import torch
+
+    real = encoder.Encoder._encode
+    sizes: list[int] = []
+
+    def crowded(self, ids, width):
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("planted")
+        return real(self, ids, width)
+
+    monkeypatch.setattr(encoder.Encoder, "_encode", crowded)
+    _, _, store = embedded(texts, *tiny, tmp_path, SMALL)
+    assert max(sizes) > 2
+    vectors = [EmbeddingStore(one).read(hashes(texts)) for one in (done[2], store)]
+    assert np.abs(vectors[0] - vectors[1]).max() < 1e-5
 
 
 def test_a_context_beyond_the_models_own_is_refused():
     with pytest.raises(ValueError, match=r"513 is beyond the context of `minilm`\. Allowed: up to 512"):
-        encoder_configuration(MODELS["minilm"], max_tokens=513)
+        encoder.encoder_configuration(MODELS["minilm"], max_tokens=513)
