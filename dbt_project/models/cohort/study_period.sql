@@ -4,12 +4,20 @@ with observed_period as (
 
 ),
 
+-- one row, whatever the study gives
+latest as (
+
+    select max(observation_period_end_date) as last_end_date
+    from observed_period
+
+),
+
 ended as (
 
     select
-        {{ data_end('max(observation_period_end_date)') }} as data_end,
+        {{ data_end('last_end_date') }} as data_end,
         cast({{ var('coding_lag_days') | int }} as integer) as coding_lag_days
-    from observed_period
+    from latest
 
 ),
 
