@@ -6,10 +6,17 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # Two workers, one thread each: the machine has two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: demo test test-fast check proof ui ui-write install install-test clean
+.PHONY: demo demo-all test test-fast check proof ui ui-write install install-test clean
 
 demo: install
 	$(BIN)/second-opinion run
+
+# Tiny decoders with random weights, where a study that names them looks for them.
+SMOKE_MODELS := var/smoke_models
+
+demo-all: install
+	$(BIN)/python -m ml.models.smoke $(SMOKE_MODELS)
+	SECOND_OPINION_STUDY=studies/demo_all.toml SECOND_OPINION_MODELS=$(SMOKE_MODELS) $(BIN)/second-opinion run
 
 ui: install
 	$(BIN)/second-opinion ui

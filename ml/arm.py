@@ -1,153 +1,275 @@
-"""One arm on one task: read its input view, adapt the model, recalibrate, write predictions and model."""
+"""One arm on one task: show, adapt, guard, recalibrate; write its predictions and fitted models, whole."""
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from ml.adaptation.regimes import REGIMES, Adapted, Shown
-from ml.artefact import whole_file, whole_folder
-from ml.embedding.store import EmbeddingStore
+from ml.adaptation import guards
+from ml.adaptation.budgets import configurations
+from ml.adaptation.regimes import REGIMES
+from ml.adaptation.shown import Adapted, Part, Setting, Shown
+from ml.arm_spec import ArmSpec
+from ml.arm_views import Run, View, read_view, run_examples, runs_of, show
+from ml.artefact import manifest, read_json, sha256_file, sha256_json, whole_file, whole_folder, write_json
+from ml.code_key import code_key
 from ml.evaluation.calibration import fit_recalibration
+from ml.evaluation.predictions import held_out_hash
 from ml.inputs.examples import read_examples
+from ml.models.loading import find_model, load_architecture
+from ml.models.registry import MODELS
 from ml.schema import check
 
-
-class RefusalError(RuntimeError):
-    """A named guard stopped an arm; a result, not a crash."""
-
-    def __init__(self, guard: str, reason: str):
-        super().__init__(f"{guard}: {reason}")
-        self.guard, self.reason = guard, reason
+Progress = Callable[[str], None]
+RECALIBRATION = ("recalibration_intercept", "recalibration_slope")
 
 
-@dataclass(frozen=True)
-class ArmSpec:
-    """What an arm needs, as plain values: it travels as JSON to the process that does the work."""
+def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
+    """Carry out every run of an arm; return what the record says of it.
 
-    model: str
-    regime: str
-    input: str
-    seed: int
-    configurations: int
-    examples: str
-    view: str | None
-    store: str | None
-    predictions: str
-    fitted: str
-
-
-def run_arm(spec: ArmSpec, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Carry out one arm; return what the record says of it.
+    A killed process leaves finished runs and checkpoints in `spec.work`; the next one goes on from there.
 
     Raises:
-        RefusalError: the reloaded model scores otherwise, or an example has no finite score.
+        RefusalError: a guard stopped the arm; its name and reason are the result.
     """
+    model = MODELS[spec.model]
+    guards.require_comparable(smoke_only=model.smoke_only, is_compared=spec.is_compared, model=model.name)
     example = read_examples(Path(spec.examples))
     labelled = example[example["y_true"].notna()].sort_values("example_id", ignore_index=True)
-    shown = Shown(
-        _matrix(spec, labelled["example_id"]),
-        labelled["y_true"].to_numpy(dtype=np.float64),
-        labelled["split"].to_numpy(dtype=object),
-    )
-    adapted = REGIMES[spec.regime](spec.model, shown, spec.configurations, spec.seed, progress)
-    _require_scores(adapted.y_score_raw)
-    _write_fitted(Path(spec.fitted), adapted, shown, labelled)
-    tuning = shown.split == "tuning"
-    recalibration = fit_recalibration(shown.y_true[tuning], adapted.y_score_raw[tuning])
-    predictions = pd.DataFrame(
-        {
-            "example_id": labelled["example_id"],
-            "person_id": labelled["person_id"],
-            "split": labelled["split"],
-            "y_true": labelled["y_true"].astype("int64"),
-            "y_score": recalibration.apply(adapted.y_score_raw),
-            "y_score_raw": adapted.y_score_raw,
-            "seed": np.int64(spec.seed),
-            "k": pd.array([None] * len(labelled), dtype="Int64"),
-            "draw": pd.array([None] * len(labelled), dtype="Int64"),
-        }
-    )
+    persons = dict(iter(labelled.groupby("split")["person_id"]))
+    if {"train", "held_out"} <= persons.keys():
+        guards.require_disjoint(persons["train"], persons["held_out"], what="persons")
+    work = _open_work(spec, labelled)
+    view = read_view(spec.views, labelled["example_id"])
+    chosen: dict[tuple[int | None, int | None], dict[str, Any]] = {}
+    facts: list[dict[str, Any]] = []
+    runs = runs_of(spec)
+    for number, run in enumerate(runs, start=1):
+        if not (work / run.name / "facts.json").exists():
+            known = chosen.get((run.k, run.draw))
+            tell = progress if len(runs) == 1 else _prefixed(progress, f"run {number} of {len(runs)}: ")
+            _carry_out(spec, run, labelled, view, work / run.name, known, tell)
+        facts.append(read_json(work / run.name / "facts.json"))
+        chosen.setdefault((run.k, run.draw), facts[-1]["configuration"])
+    predictions = pd.concat([pd.read_parquet(work / run.name / "predictions.parquet") for run in runs])
+    predictions = predictions.astype({"k": "Int64", "draw": "Int64"})
+    _write_fitted(spec, work, runs, facts, persons)
     with whole_file(Path(spec.predictions)) as temporary:
         check(predictions, "predictions").to_parquet(temporary, index=False)
-    return {
-        "examples": len(predictions),
-        "features": int(shown.matrix.shape[1]),
+    shutil.rmtree(work)
+    return _summary(spec, view, labelled, facts)
+
+
+def _carry_out(
+    spec: ArmSpec,
+    run: Run,
+    labelled: pd.DataFrame,
+    view: View,
+    folder: Path,
+    known: dict[str, Any] | None,
+    progress: Progress,
+) -> None:
+    """Make one run, guard it, and leave its predictions, model and facts in `folder`."""
+    examples = run_examples(labelled, spec, run)
+    shown = show(view, examples, run)
+    setting = _setting(spec, run, folder, known, progress)
+    shown.parts = tuple(_part(part, run, labelled, examples, folder) for part in spec.parts)
+    adapted = REGIMES[spec.regime](shown, setting)
+    _guard(spec, shown, examples, labelled, adapted)
+    predictions, recalibrated = _predictions(run, examples, adapted.y_score_raw)
+    with whole_file(folder / "predictions.parquet") as temporary:
+        predictions.to_parquet(temporary, index=False)
+    facts = {
+        **run.key,
         "configuration": adapted.configuration,
         "trials": adapted.trials,
         "converged": adapted.converged,
-        "recalibration_intercept": round(float(recalibration.intercept), 6),
-        "recalibration_slope": round(float(recalibration.slope), 6),
+        "used": dict(adapted.used),
+        **recalibrated,
+    }
+    write_json(folder / "facts.json", facts)
+
+
+def _guard(
+    spec: ArmSpec, shown: Shown, examples: pd.DataFrame, labelled: pd.DataFrame, adapted: Adapted
+) -> None:
+    """Judge what a regime gave back, before anything of it is written."""
+    scores = adapted.y_score_raw
+    guards.require_scores(scores, n_expected=len(examples))
+    expected = labelled[labelled["split"] == "held_out"]
+    scored = examples[examples["split"] == "held_out"]
+    guards.require_held_out(
+        held_out_hash(scored), held_out_hash(expected), n_scored=len(scored), n_expected=len(expected)
+    )
+    guards.require_fitted_inside(shown.used, {"fit": shown.may_fit, "select": shown.may_select})
+    if shown.used.get("select") is not None:  # trained and chosen, not asked as it is
+        y_true = examples["y_true"].to_numpy(dtype=np.float64)
+        for split, rows in (("train", shown.fit_rows), ("tuning", shown.tuning_rows)):
+            guards.require_order(y_true[rows], scores[rows], split=split)
+    n_checked = min(adapted.reloaded_rows or len(scores), len(scores))
+    rows = np.unique(np.linspace(0, len(scores) - 1, n_checked).astype(int))
+    guards.require_equal_scores(scores[rows], adapted.reload(rows), tolerance=adapted.tolerance)
+
+
+def _predictions(
+    run: Run, examples: pd.DataFrame, scores: np.ndarray
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the rows of a run and its recalibration.
+
+    Few-shot runs are read for discrimination only (METHODS 12), and a slope fitted on a few examples could
+    turn their order: their score stays raw.
+    """
+    y_score, facts = scores, {}
+    if run.k is None:
+        tuning = (examples["split"] == "tuning").to_numpy()
+        y_true = examples["y_true"].to_numpy(dtype=np.float64)
+        recalibration = fit_recalibration(y_true[tuning], scores[tuning])
+        y_score = recalibration.apply(scores)
+        values = (recalibration.intercept, recalibration.slope)
+        facts = {name: round(float(value), 6) for name, value in zip(RECALIBRATION, values, strict=True)}
+    rows = pd.DataFrame(
+        {
+            **{name: examples[name] for name in ("example_id", "person_id", "split")},
+            "y_true": examples["y_true"].astype("int64"),
+            "y_score": y_score,
+            "y_score_raw": scores,
+            "seed": np.int64(run.seed),
+            "k": pd.array([run.k] * len(examples), dtype="Int64"),
+            "draw": pd.array([run.draw] * len(examples), dtype="Int64"),
+        }
+    )
+    return rows, facts
+
+
+def _setting(
+    spec: ArmSpec, run: Run, folder: Path, known: dict[str, Any] | None, progress: Progress
+) -> Setting:
+    model = MODELS[spec.model]
+    weights = None
+    if spec.is_text_trained:
+        models = None if spec.models_folder is None else Path(spec.models_folder)
+        weights = find_model(model, models, download=spec.download)
+    tried = (known,) if known is not None else configurations(_family(spec, weights), spec.configurations)
+    return Setting(
+        model=model,
+        folder=weights,
+        configurations=tried,
+        seed=run.seed,
+        target=folder / "model",
+        work=folder / "work",
+        key=run.name,
+        progress=progress,
+        head=spec.head,
+        mode=spec.mode,
+        shots=spec.shots,
+        four_bit=spec.four_bit,
+        question=spec.question,
+    )
+
+
+def _family(spec: ArmSpec, weights: Path | None) -> str:
+    """Name the grid of an arm."""
+    if spec.regime == "fit":
+        return spec.model
+    if spec.regime == "frozen":
+        return f"frozen_{spec.head}"
+    if spec.regime == "verbalizer":
+        return "verbalizer" if spec.mode == "lora" else "untrained"
+    if weights is not None:
+        return f"{spec.regime}_{load_architecture(weights).kind}"
+    return spec.regime
+
+
+def _part(part: ArmSpec, run: Run, labelled: pd.DataFrame, examples: pd.DataFrame, folder: Path) -> Part:
+    """Return an arm that this run joins: its own run of the same draw, and of the same seed if it has it."""
+    mine = dataclasses.replace(run, seed=run.seed if run.seed in part.seeds else part.seeds[0])
+    table = pd.read_parquet(part.predictions)
+    for column, value in mine.key.items():
+        table = table[table[column].isna() if value is None else table[column] == value]
+    scores = table.set_index("example_id")["y_score_raw"].reindex(examples["example_id"])
+    runs = read_json(Path(part.fitted) / "fit.json")["runs"]
+    chosen = next(one["configuration"] for one in runs if all(one[n] == v for n, v in mine.key.items()))
+    return Part(
+        name=part.arm,
+        adapt=REGIMES[part.regime],
+        setting=_setting(part, mine, folder / part.arm, chosen, print_nothing),
+        shown=show(read_view(part.views, labelled["example_id"]), examples, mine),
+        y_score_raw=scores.to_numpy(dtype=np.float64),
+    )
+
+
+def print_nothing(_: str) -> None:
+    """Take a line of progress and keep silent: the stack tells its own."""
+
+
+def _open_work(spec: ArmSpec, labelled: pd.DataFrame) -> Path:
+    """Return the folder of unfinished work, emptied if inputs or code are others than when it was left."""
+    work = Path(spec.work)
+    paths = [view.path for one in (spec, *spec.parts) for view in one.views]
+    paths += [path for one in spec.parts for path in (one.predictions, one.fitted)]
+    paths += [spec.draws] if spec.draws else []
+    key = sha256_json(
+        {
+            "spec": spec.content,
+            "model": dataclasses.asdict(MODELS[spec.model]),
+            "examples": held_out_hash(labelled),
+            "inputs": [_hashed(Path(path)) for path in paths],
+            "code": code_key("ml.arm"),
+        }
+    )
+    stored = work / "key.json"
+    if not stored.exists() or read_json(stored) != key:
+        shutil.rmtree(work, ignore_errors=True)
+        write_json(stored, key)
+    return work
+
+
+def _hashed(path: Path) -> dict[str, str] | str:
+    return manifest(path) if path.is_dir() else sha256_file(path)
+
+
+def _write_fitted(
+    spec: ArmSpec, work: Path, runs: list[Run], facts: list[dict[str, Any]], persons: dict[Any, pd.Series]
+) -> None:
+    """Keep the models of the first seed and draw, and the record of every fit."""
+    with whole_folder(Path(spec.fitted)) as folder:
+        kept = [run for run in runs if run.seed == runs[0].seed and not run.draw]
+        for run in kept:
+            target = folder if len(runs) == 1 else folder / run.name
+            shutil.copytree(work / run.name / "model", target, dirs_exist_ok=True)
+        fit = {
+            "fitted_on": "train",
+            "selected_on": "tuning",
+            "persons": {str(split): int(rows.nunique()) for split, rows in persons.items()},
+            "kept": [run.name for run in kept],
+            "runs": [{k: v for k, v in one.items() if k != "used"} for one in facts],
+        }
+        (folder / "fit.json").write_text(json.dumps(fit, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def _summary(
+    spec: ArmSpec, view: View, labelled: pd.DataFrame, facts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    first = facts[0]
+    used = {name: sum(one["used"].get(name, 0) for one in facts) for name in first["used"]}
+    return {
+        "examples": len(labelled),
+        **({} if view.width is None else {"features": view.width}),
+        "runs": len(facts),
+        "configuration": first["configuration"],
+        "trials": first["trials"],
+        "converged": all(one["converged"] for one in facts),
+        "held_out_sha256": held_out_hash(labelled[labelled["split"] == "held_out"]),
+        **{name: first[name] for name in RECALIBRATION if name in first},
+        **({"skipped_k": [k for k in spec.k if k not in {one["k"] for one in facts}]} if spec.k else {}),
+        **used,
     }
 
 
-def _matrix(spec: ArmSpec, example_id: pd.Series) -> Any:
-    """Return the input view in the order of `example_id`: sparse counts, float32 vectors, or one constant."""
-    if spec.input == "none":
-        return np.zeros((len(example_id), 1))
-    assert spec.view is not None
-    view = Path(spec.view)
-    if spec.input == "counts":
-        rows = pd.read_parquet(view / "row.parquet")["example_id"]
-        width = len(pd.read_parquet(view / "column.parquet"))
-        value = pd.read_parquet(view / "value.parquet")
-        matrix = sparse.csr_matrix((value["value"], (value["row"], value["column"])), (len(rows), width))
-        places = pd.Index(rows).get_indexer(pd.Index(example_id))
-        if (places < 0).any():  # -1 would read the last row: another person's features
-            raise ValueError(f"{int((places < 0).sum())} of {len(places)} examples have no row in their view")
-        return matrix[places]
-    index = pd.read_parquet(view).set_index("example_id").loc[example_id]
-    assert spec.store is not None
-    return EmbeddingStore(Path(spec.store)).read(index["text_sha256"].tolist())
-
-
-def _require_scores(scores: np.ndarray) -> None:
-    unscored = int((~np.isfinite(scores)).sum())
-    if unscored:
-        raise RefusalError(
-            "example_without_score", f"{unscored} of {len(scores)} examples have no finite score"
-        )
-
-
-def _write_fitted(folder: Path, adapted: Adapted, shown: Shown, labelled: pd.DataFrame) -> None:
-    """Save the chosen model with the record of its fit, reload it and compare its scores (rule 5)."""
-    with whole_folder(folder) as temporary:
-        reloaded = _save_and_reload(adapted.estimator, temporary)
-        difference = float(np.abs(reloaded(shown.matrix) - adapted.y_score_raw).max())
-        if difference > 1e-9:
-            raise RefusalError("reloaded_scores_differ", f"largest difference {difference:.3g}")
-        fit = {
-            "configuration": adapted.configuration,
-            "trials": adapted.trials,
-            "fitted_on": "train",
-            "selected_on": "tuning",
-            "persons": {
-                split: int(n) for split, n in labelled.groupby("split")["person_id"].nunique().items()
-            },
-        }
-        (temporary / "fit.json").write_text(json.dumps(fit, indent=1, sort_keys=True), encoding="utf-8")
-
-
-def _save_and_reload(estimator: Any, folder: Path) -> Callable[[Any], np.ndarray]:
-    """Write a head as skops or LightGBM text, never as pickle; return the reloaded scorer."""
-    if type(estimator).__name__ == "LGBMClassifier":
-        from lightgbm import Booster
-
-        path = folder / "model.txt"
-        estimator.booster_.save_model(path, num_iteration=estimator.best_iteration_)
-        booster = Booster(model_file=path)
-        return lambda matrix: np.asarray(booster.predict(matrix))
-    from skops import io
-
-    path = folder / "head.skops"
-    io.dump(estimator, path)
-    # asinh is numpy's own function; everything else in a head is on the default list of skops.
-    head = io.load(
-        path, trusted=["numpy.arcsinh"] if "numpy.arcsinh" in io.get_untrusted_types(file=path) else []
-    )
-    return lambda matrix: head.predict_proba(matrix)[:, 1]
+def _prefixed(progress: Progress, prefix: str) -> Progress:
+    return lambda line: progress(prefix + line)

@@ -77,9 +77,10 @@ def embed(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
 def arm(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Adapt one arm to one task and write its predictions."""
-    from ml.arm import ArmSpec, run_arm
+    from ml.arm import run_arm
+    from ml.arm_spec import ArmSpec
 
-    return run_arm(ArmSpec(**arguments), progress)
+    return run_arm(ArmSpec.of(arguments), progress)
 
 
 def oracle(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -139,6 +140,23 @@ def evaluate(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     }
 
 
+def own_date(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Refit the count baselines of one task as if every event had been known on its own date."""
+    from ml.sensitivity import RefitArm, own_date_sensitivity
+
+    return own_date_sensitivity(
+        arguments["task"],
+        Path(arguments["examples"]),
+        tuple(RefitArm(**row) for row in arguments["arms"]),
+        Path(arguments["target"]),
+        Path(arguments["metrics"]),
+        configurations=arguments["configurations"],
+        n_bootstrap=arguments["n_bootstrap"],
+        seed=arguments["seed"],
+        progress=progress,
+    )
+
+
 TASK_TABLES = ("metrics", "verdicts", "curves", "checks", "ceiling")
 
 STEPS: dict[str, Callable[[dict[str, Any], Progress], dict[str, Any]]] = {
@@ -148,6 +166,7 @@ STEPS: dict[str, Callable[[dict[str, Any], Progress], dict[str, Any]]] = {
     "arm": arm,
     "oracle": oracle,
     "evaluate": evaluate,
+    "own_date": own_date,
 }
 
 

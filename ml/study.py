@@ -214,8 +214,8 @@ def _require_values(study: Study) -> None:
     few_shot = {arm.name for arm in study.arms if arm.k}
     for row in study.comparisons:
         for side in ("challenger", "reference"):
-            require(getattr(row, side) not in few_shot, side, getattr(row, side),
-                    "an arm trained on all labels: those with `k` show learning curves, no verdict")  # fmt: skip
+            allowed = "an arm trained on all labels: arms with `k` are learning curves"
+            require(getattr(row, side) not in few_shot, side, getattr(row, side), allowed)
         require(0 < row.margin < math.inf, "margin", row.margin, "above 0, and finite")
         require(row.challenger != row.reference, "challenger", row.challenger, "another arm than `reference`")
         require(bool(row.reason.strip()), "reason", row.reason, "why this margin, in words")

@@ -6,9 +6,10 @@ from typing import Any
 import dagster as dg
 
 from ml.code_key import code_key, module_key
+from ml.compatibility import depends_on_seed
 from ml.cost import Cost
 from ml.models.registry import MODELS
-from ml.study import Arm
+from ml.study import Arm, Study
 from ml.tasks import Task
 from orchestration.arms import step_name
 from orchestration.child import run_child
@@ -100,19 +101,22 @@ def _arguments(
         "alpha": study.alpha,
         "n_primary": max(1, len(study.comparisons)),
         "qualifiers": [] if study.data == "real" else [f"{study.data} patients"],
-        "competitors": {arm.name: _competitor(arm, arms[arm.name]) for arm in study.arms},
+        "competitors": {arm.name: _competitor(study, arm, arms[arm.name]) for arm in study.arms},
         "n_reading": max(1, readings(platform, task.task)),
         "looks_ahead": task.looks_ahead,
     }
 
 
-def _competitor(arm: Arm, record: Record) -> dict[str, Any]:
+def _competitor(study: Study, arm: Arm, record: Record) -> dict[str, Any]:
     """Say what competed: parameters, what it was pretrained on, where it was trained (METHODS 20)."""
     model = MODELS[arm.model]
     size = f"{model.parameters / 1e6:.1f} M parameters, " if model.parameters else ""
+    what = f"joins {', '.join(arm.of)}" if arm.of else f"{size}pretrained on {model.pretrained_on}"
+    named = {one.name: one for one in study.arms}
+    is_smoke = any(MODELS[one.model].smoke_only for one in (arm, *(named[name] for name in arm.of)))
     return {
-        "description": f"{size}pretrained on {model.pretrained_on}, {arm.regime} here",
-        "qualifiers": ["smoke only"] if model.smoke_only else [],
+        "description": f"{what}, {arm.regime} here",
+        "qualifiers": ["smoke only"] if is_smoke else [],
         "is_converged": bool(record.metadata.get("converged", True)),
-        "is_deterministic": arm.model != "lightgbm",
+        "is_deterministic": not depends_on_seed(arm, named),
     }

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.arms import arm_asset
+from orchestration.arms import arm_asset, draws_asset, has_draws
 from orchestration.dbt import warehouse_assets
 from orchestration.evaluation import evaluation_asset
 from orchestration.inputs import input_assets
@@ -10,6 +10,7 @@ from orchestration.oracle import has_oracle, oracle_asset
 from orchestration.platform import Platform
 from orchestration.publish import published_asset
 from orchestration.report import report_asset
+from orchestration.sensitivity import refitted_arms, sensitivity_asset
 from orchestration.source import source_assets
 from orchestration.task_checks import require_known_breaks
 from orchestration.tasks import examples_asset
@@ -29,7 +30,9 @@ def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg
         *(examples_asset(platform, task) for task in tasks),
         *(asset for task in tasks for asset in input_assets(platform, task)),
         *(oracle_asset(platform, task) for task in tasks if has_oracle(platform, task)),
+        *(draws_asset(platform, task) for task in tasks if has_draws(platform)),
         *(arm_asset(platform, task, arm) for task in tasks for arm in platform.study.arms),
+        *(sensitivity_asset(platform, task) for task in tasks if refitted_arms(platform)),
         *(evaluation_asset(platform, task) for task in tasks),
         report_asset(platform),
     ]

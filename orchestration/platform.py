@@ -8,13 +8,12 @@ from typing import Any
 
 from ml.adaptation.names import REGIME_NAMES
 from ml.artefact import read_json, write_json
+from ml.compatibility import require_possible_arms
 from ml.models.registry import MODELS
 from ml.strict import InputError
 from ml.study import Study, read_study
 from ml.tasks import Task, read_tasks
 from orchestration.home import DBT_PROJECT, ROOT, Home, claim_home, default_home
-
-MOST_CONFIGURATIONS = 6
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     if not study_path.is_absolute() and not study_path.exists():
         study_path = ROOT / study_path
     study = read_study(study_path, tasks=tasks, models=MODELS, regimes=REGIME_NAMES)
-    _require_possible_arms(study)
+    require_possible_arms(study, MODELS)
     given_source = _existing(environment, "SECOND_OPINION_SOURCE")
     if given_source and study.source.simulate:
         raise InputError(
@@ -98,34 +97,6 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
         models_folder=_existing(environment, "SECOND_OPINION_MODELS"),
         download=environment.get("SECOND_OPINION_DOWNLOAD") == "1",
     )
-
-
-def _require_possible_arms(study: Study) -> None:
-    """Refuse arms whose model, regime and input do not go together, before anything is computed."""
-    for arm in study.arms:
-        model = MODELS[arm.model]
-        possible = ("fit", "none" if model.name == "prior" else "counts")
-        if model.kind != "baseline":
-            possible = ("frozen", "text")
-        if (arm.regime, arm.input) != possible:
-            raise InputError(
-                f"Arm `{arm.name}`: regime `{arm.regime}` on input `{arm.input}` is impossible for model"
-                f" `{model.name}`. Allowed: regime `{possible[0]}` on input `{possible[1]}`"
-            )
-        longest = model.max_tokens or 0
-        if arm.input == "text" and not 8 <= (arm.max_tokens or 0) <= longest:
-            raise InputError(
-                f"Arm `{arm.name}`: wrong value {arm.max_tokens!r} for `max_tokens`. Allowed: 8 to {longest}"
-            )
-        if arm.input != "text" and arm.max_tokens is not None:
-            raise InputError(
-                f"Arm `{arm.name}`: `max_tokens` says nothing about input `{arm.input}`; drop it"
-            )
-    if study.configurations > MOST_CONFIGURATIONS:
-        raise InputError(
-            f"Wrong value {study.configurations} for `configurations` of study `{study.name}`."
-            f" Allowed: 1 to {MOST_CONFIGURATIONS}, what every family's grid holds"
-        )
 
 
 def now() -> str:

@@ -10,12 +10,13 @@ from ml.artefact import whole_folder, write_json
 from ml.code_key import code_key
 from ml.cost import Cost
 from ml.run import TASK_TABLES
-from orchestration.arms import step_name
+from orchestration.arms import draws_step, has_draws, step_name
 from orchestration.evaluation import evaluation_step
 from orchestration.inputs import study_inputs
 from orchestration.lock import release
 from orchestration.platform import Platform, now
 from orchestration.report_facts import collect_facts
+from orchestration.sensitivity import sensitivity_steps
 from orchestration.step import Computed, Record, blocking_row, carry_out, find_record, result, upstream
 from orchestration.tasks import OWNERS
 from orchestration.versions import library_versions
@@ -33,6 +34,11 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
         key=key,
         deps=[
             *(dg.AssetKey([task.task, "evaluation"]) for task in tasks),
+            *(
+                dg.AssetKey(step.split("/"))
+                for task in tasks
+                for step in sensitivity_steps(platform, task.task)[1:]
+            ),
             *(dg.AssetKey([task.task, "examples"]) for task in tasks),
             dg.AssetKey("published"),
         ],
@@ -89,9 +95,10 @@ def study_records(platform: Platform) -> dict[str, Record]:
     for task in platform.tasks:
         names += [f"{task}/examples"]
         names += [f"{task}/{shown.name}" for shown in study_inputs(platform)]
+        names += [draws_step(task)] if has_draws(platform) else []
         names += [f"{task}/oracle"] if find_record(platform, f"{task}/oracle") else []
         names += [step_name(task, arm.name) for arm in platform.study.arms]
-        names += [evaluation_step(task)]
+        names += [*sensitivity_steps(platform, task), evaluation_step(task)]
     return {name: upstream(platform, name, verify=False) for name in names}
 
 
@@ -127,7 +134,14 @@ def _evaluated(platform: Platform, records: dict[str, Record]) -> dict[str, pd.D
     if not evaluated:
         return {"checks": pd.DataFrame(columns=pd.Index(CHECK_COLUMNS))}
     joined = combine(evaluated)
-    return {name: getattr(joined, name) for name in ("metrics", "verdicts", "curves", "checks")}
+    tables = {name: getattr(joined, name) for name in ("metrics", "verdicts", "curves", "checks")}
+    own_date = [
+        pd.read_parquet(platform.home.own_date_metrics(task))
+        for task in platform.tasks
+        for step in sensitivity_steps(platform, task)[1:]
+        if not records[step].refused
+    ]
+    return tables | {"metrics": pd.concat([tables["metrics"], *own_date], ignore_index=True)}
 
 
 def _task_tables(folder: Path) -> dict[str, Any]:

@@ -12,9 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MaxAbsScaler
 
-from ml.adaptation.regimes import REGIMES, Adapted
-from ml.arm import ArmSpec, RefusalError, run_arm
-from ml.models.baseline import LIGHTGBM_CEILING, LIGHTGBM_PATIENCE
+from ml.adaptation.budgets import LIGHTGBM_CEILING, LIGHTGBM_PATIENCE
+from ml.adaptation.regimes import REGIMES
+from ml.adaptation.shown import Adapted
+from ml.arm import run_arm
+from ml.arm_spec import ArmSpec, ViewSpec
+from ml.refusal import RefusalError
 from ml.schema import SCHEMAS, SPLITS
 
 N, FEATURES, SEED = 300, 12, 11
@@ -64,16 +67,15 @@ MODELS = {"prior": "none", "logistic_regression": "counts", "lightgbm": "counts"
 
 
 def spec_of(folder: Path, model: str) -> ArmSpec:
-    shown = MODELS[model]
     return ArmSpec(
+        arm=model,
         model=model,
         regime="fit",
-        input=shown,
-        seed=SEED,
+        views=(ViewSpec("counts", str(folder / "counts")),) if MODELS[model] == "counts" else (),
+        seeds=(SEED,),
         configurations=3,
         examples=str(folder / "examples"),
-        view=str(folder / "counts") if shown == "counts" else None,
-        store=None,
+        work=str(folder / f"{model}_work"),
         predictions=str(folder / f"{model}.parquet"),
         fitted=str(folder / f"{model}_fitted"),
     )
@@ -207,7 +209,8 @@ def test_no_held_out_label_influences_anything(done, tmp_path, model):
     other = write_examples(tmp_path / "other", labels)
     facts_other = run_arm(spec_of(other, model), quiet)
     found = pd.read_parquet(other / f"{model}.parquet")
-    assert facts_other == facts[model]
+    assert facts_other.pop("held_out_sha256") != facts[model]["held_out_sha256"]
+    assert facts_other == {name: fact for name, fact in facts[model].items() if name != "held_out_sha256"}
     assert (found["y_true"] != predictions[model]["y_true"]).sum() == len(held_out) > 20
     for column in ("y_score", "y_score_raw"):
         assert (found[column] == predictions[model][column]).all()
@@ -258,7 +261,7 @@ def test_the_record_of_the_fit_says_who_was_used_for_what(done, model):
     fit = json.loads((folder / f"{model}_fitted" / "fit.json").read_text(encoding="utf-8"))
     assert (fit["fitted_on"], fit["selected_on"]) == ("train", "tuning")
     assert fit["persons"] == predictions[model].groupby("split")["person_id"].nunique().to_dict()
-    assert fit["configuration"] == facts[model]["configuration"]
+    assert [run["configuration"] for run in fit["runs"]] == [facts[model]["configuration"]]
 
 
 def patched(monkeypatch, change) -> None:
@@ -280,7 +283,7 @@ def test_a_score_that_is_not_finite_is_refused_and_nothing_is_written(tmp_path, 
     with pytest.raises(RefusalError, match=r"2 of \d+ examples have no finite score") as refused:
         run_arm(spec_of(folder, "logistic_regression"), quiet)
     assert refused.value.guard == "example_without_score"
-    assert sorted(path.name for path in folder.iterdir()) == ["counts", "examples"]
+    assert sorted(path.name for path in folder.iterdir() if "work" not in path.name) == ["counts", "examples"]
 
 
 def test_a_model_that_reloads_to_other_scores_is_refused_and_nothing_is_written(tmp_path, monkeypatch):
@@ -295,4 +298,4 @@ def test_a_model_that_reloads_to_other_scores_is_refused_and_nothing_is_written(
     with pytest.raises(RefusalError) as refused:
         run_arm(spec_of(folder, "logistic_regression"), quiet)
     assert refused.value.guard == "reloaded_scores_differ"
-    assert sorted(path.name for path in folder.iterdir()) == ["counts", "examples"]
+    assert sorted(path.name for path in folder.iterdir() if "work" not in path.name) == ["counts", "examples"]

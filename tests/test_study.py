@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ml.adaptation.names import REGIME_NAMES
+from ml.compatibility import require_possible_arms
 from ml.inputs.view import InputView, TextOptions
 from ml.models.registry import MODELS
 from ml.strict import InputError, read_fields
@@ -137,7 +138,7 @@ WRONG = {
     "no shot": (changed(ARM, ARM + "\nk = [0]"), ["[0]", "`k`", "count_lr", "1 or more"]),
     "shots that fall": (changed(ARM, ARM + "\nk = [8, 4]"), ["[8, 4]", "`k`", "rising"]),
     "shots below nothing": (changed(ARM, ARM + "\nshots = -1"), ["-1", "`shots`", "count_lr"]),
-    "few shots in a comparison": (changed(ARM, ARM + "\nk = [8]"), ["'count_lr'", "`reference`", "verdict"]),
+    "few shots in a comparison": (changed(ARM, ARM + "\nk = [8]"), ["'count_lr'", "`reference`", "all labels"]),
     "joins an unknown arm": (changed(ARM, ARM + '\nof = ["minilm"]'), ["`minilm`", "`of`", "minilm_frozen"]),
     "joins itself": (changed(ARM, ARM + '\nof = ["count_lr"]'), ["`count_lr`", "`of`", "minilm_frozen"]),
     "unknown head": (changed(ARM, ARM + '\nhead = "svm"'), ["'svm'", "mlp", "logistic_regression"]),
@@ -211,16 +212,35 @@ def studies() -> list[Path]:
     return sorted((ROOT / "studies").glob("*.toml"))
 
 
-def test_both_studies_of_the_repository_are_read():
+def test_every_study_of_the_repository_is_read_and_its_arms_are_possible():
     names = {path.stem for path in studies()}
-    assert {"demo", "gibleed"} <= names
+    assert {"demo", "demo_all", "gibleed"} <= names
     for path in studies():
         study = read_study(
             path, tasks=read_tasks(ROOT / "dbt_project" / "seeds"), models=MODELS, regimes=REGIME_NAMES
         )
+        require_possible_arms(study, MODELS)
         assert study.name == path.stem
-        assert study.comparisons
-    assert len(studies()) >= 2
+        # Random weights and few shots give no verdict.
+        assert bool(study.comparisons) == (path.stem != "demo_all")
+
+
+def test_the_demo_of_all_regimes_has_every_one():
+    study = read_study(
+        ROOT / "studies" / "demo_all.toml",
+        tasks=read_tasks(ROOT / "dbt_project" / "seeds"),
+        models=MODELS,
+        regimes=REGIME_NAMES,
+    )
+    assert {arm.regime for arm in study.arms} == set(REGIME_NAMES)
+    assert {arm.mode for arm in study.arms if arm.regime == "verbalizer"} == {
+        "zero_shot",
+        "in_context",
+        "lora",
+    }
+    assert {arm.head for arm in study.arms if arm.regime == "frozen"} == {"logistic_regression", "mlp"}
+    assert {arm.k for arm in study.arms} == {(), (32,)}
+    assert (study.seeds, study.configurations, len(study.tasks)) == (2, 1, 1)
 
 
 def test_the_demo_registers_a_margin_of_0_05_on_simulated_patients():

@@ -1,0 +1,169 @@
+"""Checkpoints: folders that are whole or absent, from which training goes on as if it had never stopped."""
+
+import json
+import random
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from ml.artefact import manifest, whole_folder
+
+WEIGHTS, OPTIMISER, RANDOM, STATE = (
+    "trainable.safetensors",
+    "optimiser.safetensors",
+    "random.safetensors",
+    "state.json",
+)
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a training is, at one step.
+
+    Attributes:
+        step: optimiser steps taken.
+        weights: trainable weights by name.
+        optimiser: its state_dict.
+        scheduler: its state_dict, plain values.
+        progress: sampler position and early-stopping state, plain values.
+        random_state: from `random_state()`.
+    """
+
+    step: int
+    weights: dict[str, torch.Tensor]
+    optimiser: dict[str, Any]
+    scheduler: dict[str, Any]
+    progress: dict[str, Any]
+    random_state: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one training: the newest and the best are kept."""
+
+    def __init__(self, folder: Path, key: str):
+        """Open `folder`; checkpoints of another `key` (other data, recipe or code) are removed."""
+        self.folder, self.key = folder, key
+        if folder.exists() and any(_key(one) != key for one in self._whole()):
+            shutil.rmtree(folder)
+
+    def save(self, checkpoint: Checkpoint, *, best_step: int | None) -> None:
+        """Write a checkpoint whole, then remove all but it and the best."""
+        with whole_folder(self._place(checkpoint.step)) as temporary:
+            save_file(_on_cpu(checkpoint.weights), temporary / WEIGHTS)
+            tensors, groups = _flat_optimiser(checkpoint.optimiser)
+            save_file(tensors, temporary / OPTIMISER)
+            generators = {name: value for name, value in checkpoint.random_state.items() if _is_tensor(value)}
+            save_file(generators, temporary / RANDOM)
+            state = {
+                "key": self.key,
+                "step": checkpoint.step,
+                "optimiser": groups,
+                "scheduler": checkpoint.scheduler,
+                "progress": checkpoint.progress,
+                "random": {k: v for k, v in checkpoint.random_state.items() if not _is_tensor(v)},
+            }
+            (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
+            hashes = manifest(temporary)
+            (temporary / MANIFEST).write_text(json.dumps(hashes), encoding="utf-8")
+        for folder in self.folder.glob("step-*"):
+            if folder not in (self._place(checkpoint.step), self._place(best_step)):
+                shutil.rmtree(folder)
+
+    def newest(self) -> Checkpoint | None:
+        """Return the newest checkpoint that is whole; None if there is none."""
+        whole = self._whole()
+        return _read(whole[-1]) if whole else None
+
+    def weights(self, step: int) -> dict[str, torch.Tensor]:
+        """Return the trainable weights at a step that was kept."""
+        return load_file(self._place(step) / WEIGHTS)
+
+    def remove(self) -> None:
+        """Forget this training."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _place(self, step: int | None) -> Path:
+        return self.folder / f"step-{step or 0:09d}"
+
+    def _whole(self) -> list[Path]:
+        return [one for one in sorted(self.folder.glob("step-*")) if _is_whole(one)]
+
+
+def random_state() -> dict[str, Any]:
+    """Return the state of every generator: torch on each device, numpy, Python."""
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
+    version, numbers, gauss_next = random.getstate()
+    state: dict[str, Any] = {
+        "torch": torch.get_rng_state(),
+        "numpy": [str(name), np.asarray(keys).tolist(), int(position), int(has_gauss), float(gauss)],
+        "python": [version, list(numbers), gauss_next],
+    }
+    if torch.cuda.is_available():
+        states = torch.cuda.get_rng_state_all()
+        state |= {f"cuda_{n}": generator for n, generator in enumerate(states)}
+    return state
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Set every generator back to a state from `random_state`."""
+    torch.set_rng_state(state["torch"])
+    name, keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))  # noqa: NPY002
+    version, numbers, gauss_next = state["python"]
+    random.setstate((version, tuple(numbers), gauss_next))
+    devices = sorted(name for name in state if name.startswith("cuda_"))
+    if devices and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([state[f"cuda_{n}"] for n in range(len(devices))])
+
+
+def _read(folder: Path) -> Checkpoint:
+    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    tensors = load_file(folder / OPTIMISER)
+    by_weight: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, what = name.partition(".")
+        by_weight.setdefault(int(number), {})[what] = tensor
+    return Checkpoint(
+        step=state["step"],
+        weights=load_file(folder / WEIGHTS),
+        optimiser={"state": by_weight, "param_groups": state["optimiser"]},
+        scheduler=state["scheduler"],
+        progress=state["progress"],
+        random_state={**state["random"], **load_file(folder / RANDOM)},
+    )
+
+
+def _flat_optimiser(state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], list[dict[str, Any]]]:
+    """Split an optimiser's state into named tensors and plain groups."""
+    tensors = {
+        f"{number}.{what}": tensor.detach().cpu().contiguous()
+        for number, slots in state["state"].items()
+        for what, tensor in slots.items()
+    }
+    return tensors, state["param_groups"]
+
+
+def _on_cpu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def _is_whole(folder: Path) -> bool:
+    path = folder / MANIFEST
+    if not path.exists():
+        return False
+    hashes = json.loads(path.read_text(encoding="utf-8"))
+    return {name: sha256 for name, sha256 in manifest(folder).items() if name != MANIFEST} == hashes
+
+
+def _key(folder: Path) -> str:
+    return json.loads((folder / STATE).read_text(encoding="utf-8"))["key"]

@@ -1,0 +1,217 @@
+"""The regimes that read text with a network: LoRA, full fine-tuning, and yes or no in words."""
+
+import dataclasses
+import gc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ml.adaptation.answers import prompt_tokens, prompts
+from ml.adaptation.budgets import SELECTION_METRIC, recipe
+from ml.adaptation.checkpoint import Checkpoints
+from ml.adaptation.guards import require_disjoint, require_padding_unread
+from ml.adaptation.hardware import THREADS, device, working_dtype
+from ml.adaptation.lesson import Lesson, Trained
+from ml.adaptation.network import Lora, TextScorer, build_classifier, build_verbalizer, save_memory
+from ml.adaptation.saved_network import load_network, save_network
+from ml.adaptation.scoring import score
+from ml.adaptation.shown import Adapted, Setting, Shown
+from ml.adaptation.training import Training
+from ml.models.loading import load_architecture
+
+PADDING_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1}  # as a share of the largest value
+SCORE_TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}  # of probabilities after reloading
+LARGE = 1_000_000_000  # parameters; from here activations are recomputed
+RELOADED_ROWS = 64  # examples that the reloaded network scores again
+Tokens = list[list[int]]
+
+
+def lora(shown: Shown, setting: Setting) -> Adapted:
+    """Train adapters in a frozen backbone, with a linear head."""
+    return _tune_classifier(shown, setting, is_lora=True)
+
+
+def full(shown: Shown, setting: Setting) -> Adapted:
+    """Train the whole backbone, with a linear head."""
+    return _tune_classifier(shown, setting, is_lora=False)
+
+
+def verbalizer(shown: Shown, setting: Setting) -> Adapted:
+    """Ask a decoder for yes or no: as it is, with examples in the prompt, or with trained adapters."""
+    torch.set_num_threads(THREADS)
+    weights, texts = setting.folder, shown.texts
+    assert weights is not None
+    assert texts is not None
+    examples = _examples(shown, setting) if setting.mode == "in_context" else []
+    asked = prompts(texts.prefix, texts.texts, question=setting.question, examples=examples)
+
+    def build(configuration: dict[str, Any]) -> TextScorer:
+        adapter = Lora(configuration["rank"], configuration["dropout"]) if configuration else None
+        return build_verbalizer(
+            setting.model, weights, lora=adapter, seed=setting.seed, four_bit=setting.four_bit
+        )
+
+    def tokenise(scorer: TextScorer) -> Tokens:
+        tokens = prompt_tokens(
+            scorer.tokenizer,
+            asked,
+            answer_prefix=setting.model.answer_prefix,
+            is_chat=setting.model.is_chat,
+        )
+        longest, allowed = max(map(len, tokens)), setting.model.max_tokens or 0
+        if longest > allowed:
+            raise ValueError(
+                f"A prompt of `{setting.model.name}` has {longest} tokens. Allowed: up to {allowed}"
+                "\n\nhint: fewer `shots`, or a smaller `max_tokens` of the arm"
+            )
+        return tokens
+
+    if setting.mode == "lora":
+        return _tune(shown, setting, "verbalizer", build, tokenise)
+    scorer = build({})
+    tokens = tokenise(scorer)
+    _require_padding_unread(scorer, tokens)
+    scores = score(scorer, tokens, work=setting.work / "scores.json", progress=setting.progress)
+    save_network(scorer, setting.target)
+    return _adapted(setting, tokens, scores, {}, [], converged=True)
+
+
+def _tune_classifier(shown: Shown, setting: Setting, *, is_lora: bool) -> Adapted:
+    torch.set_num_threads(THREADS)
+    weights, texts = setting.folder, shown.texts
+    assert weights is not None
+    assert texts is not None
+    shown_texts = [texts.prefix + text for text in texts.texts]
+
+    def build(configuration: dict[str, Any]) -> TextScorer:
+        adapter = Lora(configuration["rank"], configuration["dropout"]) if is_lora else None
+        scorer = build_classifier(
+            setting.model, weights, lora=adapter, seed=setting.seed, four_bit=setting.four_bit
+        )
+        if texts.prefix:
+            scorer.n_prefix = len(scorer.tokenizer(texts.prefix, add_special_tokens=False)["input_ids"])
+        return scorer
+
+    def tokenise(scorer: TextScorer) -> Tokens:
+        return scorer.tokenizer(shown_texts, verbose=False)["input_ids"]
+
+    kind = load_architecture(weights).kind
+    return _tune(shown, setting, f"{'lora' if is_lora else 'full'}_{kind}", build, tokenise)
+
+
+def _tune(
+    shown: Shown,
+    setting: Setting,
+    family: str,
+    build: Callable[[dict[str, Any]], TextScorer],
+    tokenise: Callable[[TextScorer], Tokens],
+) -> Adapted:
+    """Train every configuration, keep the best on tuning, save it and score every example with it."""
+    rows = {"fit": shown.fit_rows, "select": shown.tuning_rows}
+    y_true = np.full(len(shown), np.nan)
+    for purpose, mine in rows.items():
+        y_true[mine] = shown.labels(mine, purpose)  # pyright: ignore[reportArgumentType]
+    trials: list[dict[str, Any]] = []
+    best: Trained | None = None
+    chosen: dict[str, Any] = {}
+    tokens: Tokens = []
+    scores, wall_s = np.empty(0), 0.0
+    for number, configuration in enumerate(setting.configurations):
+        scorer = build(configuration)
+        tokens = tokens or tokenise(scorer)
+        _require_padding_unread(scorer, tokens)
+        if sum(weight.numel() for weight in scorer.parameters()) >= LARGE:
+            save_memory(scorer)
+        work = setting.work / f"configuration-{number}"
+        training = Training(
+            scorer,
+            Lesson(tokens, y_true, rows["fit"], rows["select"]),
+            recipe(family, configuration),
+            seed=setting.seed,
+            checkpoints=Checkpoints(work, setting.key),
+            work=work,
+            progress=lambda line, n=number: setting.progress(f"configuration {n + 1}: {line}"),
+        )
+        trained = training.run()
+        wall_s += trained.wall_s
+        trials.append({**configuration, SELECTION_METRIC: round(trained.best_auroc, 6), **_cost(trained)})
+        if best is None or trained.best_auroc > best.best_auroc:
+            best, chosen = trained, configuration
+            save_network(scorer, setting.target)
+            scores = score(scorer, tokens, work=work / "scores.json", progress=setting.progress)
+        del training, scorer
+        _free()
+    adapted = _adapted(setting, tokens, scores, chosen, trials, converged=best is None or best.converged)
+    spent = {name: sum(trial[name] for trial in trials) for name in ("steps", "tokens", "petaflops")}
+    return dataclasses.replace(adapted, used={**spent, "training_s": round(wall_s, 1)})
+
+
+def _adapted(
+    setting: Setting,
+    tokens: Tokens,
+    scores: np.ndarray,
+    chosen: dict[str, Any],
+    trials: list[dict[str, Any]],
+    *,
+    converged: bool,
+) -> Adapted:
+    def reload(rows: np.ndarray) -> np.ndarray:
+        assert setting.folder is not None
+        _free()
+        again = load_network(setting.target, setting.model, setting.folder, four_bit=setting.four_bit)
+        return score(again, [tokens[row] for row in rows])
+
+    return Adapted(
+        y_score_raw=scores,
+        configuration=chosen,
+        reload=reload,
+        tolerance=SCORE_TOLERANCE[working_dtype(device())],
+        reloaded_rows=RELOADED_ROWS,
+        trials=trials,
+        converged=converged,
+    )
+
+
+def _examples(shown: Shown, setting: Setting) -> list[tuple[str, int]]:
+    """Return the examples of a prompt: the first of the draw, case and non-case in turn."""
+    assert shown.texts is not None
+    rows = shown.fit_rows[np.argsort(shown.place[shown.fit_rows], kind="stable")]
+    rows = rows[(shown.place[rows] >= 1) & (shown.place[rows] <= setting.shots)]
+    labels = shown.labels(rows, "fit")
+    order = np.lexsort((-labels, shown.place[rows]))
+    judged = np.flatnonzero(shown.split != "train")
+    require_disjoint(shown.person_id[rows], shown.person_id[judged], what="persons")
+    return [(shown.texts.texts[rows[n]], int(labels[n])) for n in order]
+
+
+def _require_padding_unread(scorer: TextScorer, tokens: Sequence[Sequence[int]]) -> None:
+    """Read the shortest and the middle text together and alone."""
+    by_length = sorted(range(len(tokens)), key=lambda row: (len(tokens[row]), row))
+    probed = [tokens[by_length[0]], tokens[by_length[len(tokens) // 2]]]
+
+    def read(given: Sequence[Sequence[int]]) -> np.ndarray:
+        with torch.inference_mode():
+            return scorer.read(*scorer.collate(given)).float().cpu().numpy()
+
+    scorer.eval()
+    require_padding_unread(read, probed, tolerance=PADDING_TOLERANCE[working_dtype(device())])
+
+
+def _cost(trained: Trained) -> dict[str, Any]:
+    return {
+        "epochs": trained.epochs,
+        "best_epoch": trained.best_epoch,
+        "steps": trained.steps,
+        "tokens": trained.tokens,
+        "petaflops": round(trained.petaflops, 9),
+        "memory_halvings": trained.halvings,
+        "converged": trained.converged,
+    }
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
