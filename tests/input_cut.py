@@ -41,7 +41,7 @@ def write_cut(
 ) -> Path:
     """Events as (example, no, concept, name, domain, days, value, unit, visit); `results` by event number."""
     rows = []
-    for example, no, concept, name, domain, days, value, unit, visit in events:
+    for example, no, concept, name, domain, days, value, unit, visit in sorted(events, key=lambda e: e[:2]):
         result = (results or {}).get(no, (None, None))
         rows.append((example, no, no * 11, concept, name, domain, days, visit, value, unit, *result))
     n = {example: sum(event[0] == example for event in events) for example, _, _ in people}

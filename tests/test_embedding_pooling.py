@@ -66,5 +66,5 @@ def test_a_text_without_a_token_to_pool_is_an_error(hidden):
 
 
 def test_an_unknown_pooling_names_those_that_exist(hidden):
-    with pytest.raises(ValueError, match="Unknown pooling `max`. Allowed: mean, last_token"):
+    with pytest.raises(ValueError, match=r"Unknown pooling `max`\. Allowed: mean, last_token"):
         pool(hidden, mask_of("right"), "max")

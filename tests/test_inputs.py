@@ -12,7 +12,8 @@ from ml.inputs.examples import ExampleOptions, cut_examples, read_examples, spli
 
 ALL = ExampleOptions(max_examples=None, seed=1)
 EVENT_COLUMNS = ["example_id", "event_no", "event_id", "concept_id", "concept_name", "domain",
-                 "days_before", "value_as_number", "unit_name"]  # fmt: skip
+                 "days_before", "visit_no", "value_as_number", "unit_name", "value_as_concept_id",
+                 "value_name"]  # fmt: skip
 
 
 def cut(folder, tables, task="first_1y", options=ALL):
@@ -37,11 +38,14 @@ def expected_events(tables, task) -> list[tuple]:
     for row in tables["example_input"].to_dict("records"):
         if row["task"] != task or pd.isna(row["first_event_no"]):
             continue
+        visits: dict[object, int] = {}
         for event in by_person[row["person_id"]]:
             if row["first_event_no"] <= event["event_no"] <= row["last_event_no"]:
                 concept = event["concept_id"] or event["source_concept_id"]
                 name = named.get(concept, f"unnamed {event['domain'].lower()}")
                 value, unit = event["value_as_number"], event["unit_concept_id"]
+                visit, result = event["visit_occurrence_id"], event["value_as_concept_id"]
+                visit = event["event_date"] if pd.isna(visit) else visit
                 found.append(
                     (
                         row["example_id"],
@@ -51,17 +55,33 @@ def expected_events(tables, task) -> list[tuple]:
                         name,
                         event["domain"],
                         (index[row["example_id"]] - event["event_date"]).days,
+                        visits.setdefault(visit, len(visits) + 1),
                         None if math.isnan(value) else value,
                         None if math.isnan(unit) else named[unit],
+                        None if pd.isna(result) else result,
+                        None if pd.isna(result) else named[result],
                     )
                 )
     return sorted(found)
 
 
+def with_visits_and_results(tables, seed):
+    """Half of the events in one of a person's visits, a third of those measured with a named result."""
+    rng = np.random.default_rng(seed)
+    events = tables["clinical_event"]
+    n = len(events)
+    visits = events["person_id"].rank(method="dense").astype(int) * 10 + rng.integers(3, size=n)
+    events["visit_occurrence_id"] = visits.where(rng.random(n) < 0.5)
+    measured = (events["domain"] == "Measurement") & (rng.random(n) < 0.3)
+    events["value_as_concept_id"] = pd.Series(1000 + rng.integers(12, size=n)).where(measured)
+    assert measured.sum() > 5
+    return tables
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_cut_is_what_brute_force_finds(tmp_path, seed, task):
-    tables = make_world(seed, persons=60)
+    tables = with_visits_and_results(make_world(seed, persons=60), seed)
     counts, example, event = cut(tmp_path, tables, task)
     cohort = tables["cohort"][tables["cohort"]["task"] == task].sort_values("example_id", ignore_index=True)
     label = tables["label"].set_index("example_id")

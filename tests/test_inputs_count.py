@@ -10,16 +10,24 @@ import pytest
 from published_world import CONCEPTS, make_world, write_world
 
 from ml.artefact import manifest
-from ml.inputs.count import CountOptions, write_count_features
+from ml.inputs.count import read_count_features, write_count_features
 from ml.inputs.examples import ExampleOptions, cut_examples
+from ml.inputs.view import LEVELS, CountOptions
 
+# Two groups, one above the other; a group that is also recorded itself; a concept as its own ancestor.
+ANCESTORS = [(9000, 1000), (9000, 1001), (9000, 1002), (9001, 1003), (9001, 1010), (9100, 1000), (9100, 1003),
+             (1004, 1005), (1004, 1004), (9200, 7777), (9000, 1010), (9001, 1011)]  # fmt: skip
 OPTIONS = CountOptions(windows_days=(30, 365, 36_525), min_train_examples=5)
 
 
 @pytest.fixture
 def examples(tmp_path) -> Path:
     """A cut of a small world."""
-    write_world(tmp_path / "published", make_world(3))
+    tables = make_world(3)
+    tables["concept_ancestor"] = pd.DataFrame(
+        ANCESTORS, columns=["ancestor_concept_id", "descendant_concept_id"]
+    )
+    write_world(tmp_path / "published", tables)
     cut_examples(tmp_path / "published", "first_1y", tmp_path / "examples", ExampleOptions(None, 1))
     return tmp_path / "examples"
 
@@ -47,24 +55,40 @@ def expected(examples: Path, options: CountOptions) -> pd.DataFrame:
     event = pd.read_parquet(examples / "event.parquet")
     train = set(example.loc[example["split"] == "train", "example_id"])
     seen = defaultdict(set)
+    event = event if options.level == "ALL" else event[event["domain"].isin(LEVELS[options.level])]
+    event = event[event["days_before"] <= (options.look_back_days or 10**6)]
+    above = pd.read_parquet(examples / "ancestor.parquet")
+    above = (
+        above.groupby("concept_id")["ancestor_concept_id"].apply(list).to_dict() if options.ancestors else {}
+    )
     for row in event.itertuples():
         if row.example_id in train:
-            seen[row.concept_id].add(row.example_id)
+            for concept in (row.concept_id, *above.get(row.concept_id, [])):
+                seen[concept].add(row.example_id)
     known = {concept for concept, who in seen.items() if len(who) >= options.min_train_examples}
     cells: dict[tuple[str, str], float] = {}
     for row in example.itertuples():
         sex = row.sex if isinstance(row.sex, str) else "unknown"
         cells[row.example_id, "age"] = float(row.age)
         cells[row.example_id, f"sex/{sex}"] = 1.0
-        own = event[(event["example_id"] == row.example_id) & event["concept_id"].isin(known)]
-        for concept, rows in own.groupby("concept_id"):
+        everything = event[event["example_id"] == row.example_id]
+        days_of = defaultdict(set)
+        for one in everything.itertuples():
+            for concept in {one.concept_id, *above.get(one.concept_id, [])} & known:
+                days_of[concept].add(one.days_before)
+        for concept, all_days in days_of.items():
             for window in options.windows_days:
-                days = {day for day in rows["days_before"] if day <= window}
+                days = {day for day in all_days if day <= window}
                 if days:
                     cells[row.example_id, f"days_with/{concept}/{window}"] = float(len(days))
+        for concept, rows in everything[everything["concept_id"].isin(known)].groupby("concept_id"):
             measured = rows[rows["value_as_number"].notna()].sort_values("event_no")
-            if len(measured):
-                cells[row.example_id, f"latest_value/{concept}"] = measured["value_as_number"].iloc[-1]
+            if len(measured) and options.latest_values:
+                units = measured["unit_name"].astype(object).where(measured["unit_name"].notna(), "")
+                for unit, of_unit in measured.groupby(units):
+                    cells[row.example_id, f"latest_value/{concept}/{unit}"] = of_unit["value_as_number"].iloc[
+                        -1
+                    ]
     columns = sorted({feature for (who, feature) in cells if who in train})
     table = pd.DataFrame(0.0, sorted(example["example_id"]), columns)
     for (who, feature), value in cells.items():
@@ -74,7 +98,15 @@ def expected(examples: Path, options: CountOptions) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    "options", [OPTIONS, CountOptions((7,), 1), CountOptions((10, 400), 12), CountOptions((365,), 10_000)]
+    "options",
+    [
+        OPTIONS,
+        CountOptions(windows_days=(7,), min_train_examples=1),
+        CountOptions(windows_days=(10, 400), min_train_examples=12, ancestors=False),
+        CountOptions(windows_days=(365,), min_train_examples=10_000),
+        CountOptions("D", 300, windows_days=(30, 900), min_train_examples=2),
+        CountOptions("DMP", latest_values=False),
+    ],
 )
 def test_the_features_are_what_brute_force_counts(examples, options):
     facts, found, rows, columns = written(examples, options)
@@ -110,7 +142,8 @@ def test_what_held_out_and_tuning_hold_moves_no_column_and_no_value_of_train(exa
         rows = [
             {"example_id": example, "event_no": 900 + n, "event_id": 10_000 * n + first[example],
              "concept_id": concept, "concept_name": "x", "domain": "Condition", "days_before": 1 + n,
-             "value_as_number": 5.0, "unit_name": None}
+             "visit_no": 1, "value_as_number": 5.0, "unit_name": None, "value_as_concept_id": None,
+             "value_name": None}
             for example in others
             for n, concept in enumerate([99, 98, *CONCEPTS, 3000])
         ]  # fmt: skip
@@ -175,10 +208,25 @@ def test_a_value_that_is_no_number_is_no_feature(examples, value):
 
 def test_the_record_says_on_whom_the_vocabulary_was_fitted(examples):
     facts, _, _, columns = written(examples)
-    fit = json.loads((examples.parent / "counts" / "fit.json").read_text(encoding="utf-8"))
+    fit = json.loads((examples.parent / "counts" / "view.json").read_text(encoding="utf-8"))["fit"]
     event = pd.read_parquet(examples / "event.parquet")
     known = {int(column.split("/")[1]) for column in columns if column.startswith("days_with/")}
     assert fit["fitted_on_examples"] == len(who(examples, "train")) > 20
-    assert fit["concepts_known"] == len(known)
-    assert fit["concepts_unseen_or_rare"] == event["concept_id"].nunique() - len(known)
+    assert fit["concepts_known"] == len(known) > fit["concepts_unseen_or_rare"]
+    assert known & {9000, 9001, 9100}
+    assert (
+        fit["concepts_unseen_or_rare"] == event.loc[~event["concept_id"].isin(known), "concept_id"].nunique()
+    )
+    assert fit["events_unseen_or_rare"] == (~event["concept_id"].isin(known)).sum()
     assert {name: facts[name] for name in fit} == fit
+
+
+def test_rows_are_read_as_csr_in_the_order_that_was_asked_and_none_is_invented(examples):
+    _, found, rows, columns = written(examples)
+    ids = rows[::-2]
+    matrix = read_count_features(examples.parent / "counts", ids)
+    assert matrix.format == "csr"
+    assert matrix.shape == (len(ids), len(columns))
+    assert (matrix.toarray() == found.loc[ids].to_numpy()).all()
+    with pytest.raises(ValueError, match="1 of 2 examples have no row"):
+        read_count_features(examples.parent / "counts", [rows[0], "f" * 16])
