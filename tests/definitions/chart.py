@@ -179,7 +179,7 @@ class Chart:
             repeated["visit_concept_id"] = self.rng.choice((*HOSPITAL, OUTPATIENT))
         self.visits.append(self.world.write("visit_occurrence", **repeated))
 
-    def death(self, day: Day) -> None:
+    def death(self, day: Day | None) -> None:
         """Write a death."""
         self.world.write(
             "death", person_id=self.person_id, death_date=day, death_type_concept_id=self.rng.choice(KINDS)

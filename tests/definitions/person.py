@@ -68,6 +68,8 @@ def _noise(story: Story) -> None:
             chart.match(row, Day(1899, 12, 31), visit=None)
     if chart.chance(0.06):
         chart.event(rng.choice(TABLE_DOMAINS), 0, None)
+    if chart.chance(0.04):
+        chart.death(None)
     if chart.chance(0.06):
         chart.visit(9201, None, story.near(0, 3))
     if chart.chance(0.3):

@@ -52,7 +52,8 @@ def _measured(story: Story) -> None:
     row = rng.choice(task.rows("outcome"))
     middle = (task.tar_start_days + story.tar_end) // 2
     day = story.near(task.tar_start_days, story.tar_end, story.tar_end, middle, middle)
-    chart.match(row, day, miss=True, fault="value" if chart.chance(0.6) else None)
+    likely = ("value",) if row.value_concept_set is None else ("value", "answer")
+    chart.match(row, day, miss=True, fault=rng.choice(likely) if chart.chance(0.7) else None)
 
 
 def _history(story: Story, row: Criterion) -> None:
