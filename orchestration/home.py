@@ -61,6 +61,18 @@ class Home:
         """An input view of a task: text, count features or the index of its embeddings."""
         return self.root / "tasks" / task / view
 
+    def own_date_examples(self, task: str) -> Path:
+        """One task's rows as if every event had been known on its own date."""
+        return self.root / "tasks" / task / "own_date" / "examples"
+
+    def own_date_refits(self, task: str) -> Path:
+        """The count baselines fitted on them."""
+        return self.root / "tasks" / task / "own_date" / "refits"
+
+    def own_date_metrics(self, task: str) -> Path:
+        """What they scored, unsuppressed."""
+        return self.root / "evaluation" / "own_date" / f"{task}.parquet"
+
     @property
     def embeddings(self) -> Path:
         """The embedding stores."""

@@ -28,6 +28,7 @@ from orchestration.held_out import readings
 from orchestration.home import ROOT
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform, read_registrations
+from orchestration.sensitivity import sensitivity_steps
 from orchestration.step import Record
 from orchestration.versions import library_versions
 
@@ -156,6 +157,11 @@ def _refusals(platform: Platform, records: dict[str, Record]) -> tuple[Refusal, 
             if record.refused:
                 words = f"{record.refused['guard']}: {record.refused['reason']}"
                 refused.append(Refusal(task, arm.name, words))
+        for step in sensitivity_steps(platform, task):
+            record = records[step]
+            if record.refused and record.refused["guard"] != "task_checks":
+                words = f"{record.refused['guard']}: {record.refused['reason']}"
+                refused.append(Refusal(task, "own-date refits", words))
     return tuple(refused)
 
 
