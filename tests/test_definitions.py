@@ -8,6 +8,7 @@ import pytest
 
 from orchestration.graph import build_definitions
 from orchestration.platform import Platform, platform_of
+from orchestration.task_checks import checks_of
 from orchestration.triggers import study_job, study_schedule, study_sensor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +72,36 @@ def test_no_arm_reads_the_oracle_or_the_snapshot(definitions: dg.Definitions, pl
             assert dg.AssetKey("published") not in parents
             assert dg.AssetKey([task, "examples"]) in parents
     assert looked == 8
+
+
+def test_the_sensitivity_analysis_follows_the_arms_that_it_fits_again_and_only_the_report_reads_it(
+    definitions: dg.Definitions, platform: Platform
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    looked = 0
+    for task in platform.tasks:
+        node = graph.get(dg.AssetKey([task, "own_date_sensitivity"]))
+        looked += 1
+        arms = {key.path[-1] for key in node.parent_keys if "prediction" in key.path}
+        assert arms == {"count_lr", "count_gbm"}
+        assert node.child_keys == {dg.AssetKey("report")}
+    assert looked == 2
+
+
+def test_every_check_of_a_task_is_an_asset_check_of_its_examples(
+    definitions: dg.Definitions, platform: Platform
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    for name, task in platform.tasks.items():
+        checks = graph.get(dg.AssetKey([name, "examples"])).check_keys
+        assert {check.name for check in checks} == {check.name for check in checks_of(task)}
+
+
+def test_the_tests_of_a_model_are_one_check(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    of_dbt = [key for key in graph.asset_check_keys if key.asset_key.path[0] in ("warehouse", "catalogue")]
+    assert len(of_dbt) > 30
+    assert {key.name for key in of_dbt} == {"dbt_tests"}
 
 
 def test_nothing_is_partitioned_and_values_are_not_returned(definitions: dg.Definitions) -> None:

@@ -168,6 +168,21 @@ def test_no_arm_beats_the_oracle_and_counts_beat_chance(small: Ran) -> None:
     assert auroc["count_gbm"] > 0.55
 
 
+def test_count_baselines_are_scored_on_own_dates_too(small: Ran) -> None:
+    metrics = pd.read_csv(small.home / "report" / "metrics.csv")
+    found = metrics[metrics["metric"].str.startswith("auroc_own_date")].set_index(["arm", "metric"])["value"]
+    assert sorted({arm for arm, _ in found.index}) == ["count_gbm", "count_lr"]
+    plain = metrics[(metrics["metric"] == "auroc") & (metrics["split"] == "held_out")].set_index("arm")[
+        "value"
+    ]
+    for arm in ("count_gbm", "count_lr"):
+        own = pd.read_parquet(small.home / "tasks" / "dhf_1y" / "own_date" / "refits" / f"{arm}.parquet")
+        own = own[own["split"] == "held_out"]
+        assert found[arm, "auroc_own_date"] == pytest.approx(roc_auc_score(own["y_true"], own["y_score"]))
+        difference = found[arm, "auroc_own_date"] - plain[arm]
+        assert found[arm, "auroc_own_date_difference"] == pytest.approx(difference)
+
+
 def test_predictions_hold_one_row_a_labelled_example_of_the_cut(small: Ran) -> None:
     example = pd.read_parquet(small.home / "tasks" / "dhf_1y" / "examples" / "example.parquet")
     assert len(example) <= 900
@@ -242,7 +257,7 @@ def test_home_is_readable_by_its_owner_only(small: Ran) -> None:
 def test_registration_precedes_every_reading_of_held_out(small: Ran) -> None:
     registered = json.loads((small.home / "registration.json").read_text())
     readings = [json.loads(line) for line in (small.home / "held_out_log.jsonl").read_text().splitlines()]
-    assert {row["arm"] for row in readings} == set(ARMS)
+    assert {row["arm"] for row in readings} == {*ARMS, "own_date_sensitivity"}
     assert len(registered) == 1
     assert all(registered[0]["registered_at"] <= row["at"] for row in readings)
     assert {row["study_sha256"] for row in readings} == {registered[0]["study_sha256"]}
