@@ -3,15 +3,27 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from dbt_world import Built, build, land_folder
+from dbt_world import NO_TESTS, PROJECT, Built, build, land_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.platform]
 
+# What a task finds: entries, examples, those with a label, cases.
+FOUND = """
+select
+    attrition.task,
+    concat_ws(' / ', any_value(attrition.entries), count(label.task), count(label.y_true),
+        count(*) filter (where label.y_true = 1))
+from attrition
+left join label on attrition.task = label.task
+where attrition.step = 1
+group by attrition.task
+"""
 DRUGS, BLEED, STAYS = {1118084, 1124300}, {192671}, {9201, 9203, 262}
 
 
@@ -51,7 +63,7 @@ def _with_descendants(raw: Raw, concepts: set[int]) -> set[int]:
 
 
 def _expected(raw: Raw) -> dict[int, tuple[date, int | None]]:
-    """gi_bleed_1y from METHODS in plain Python: person to (index date, y_true)."""
+    """gi_bleed_1y from DEFINITIONS.md in plain Python: person to (index date, y_true)."""
     drugs, bleed = _with_descendants(raw, DRUGS), _with_descendants(raw, BLEED)
     persons = {row[0] for row in raw.rows("person", "person_id")}
     stay_end = {
@@ -88,7 +100,8 @@ def _expected(raw: Raw) -> dict[int, tuple[date, int | None]]:
     assert not raw.rows("death", "person_id")
     result: dict[int, tuple[date, int | None]] = {}
     for person, day in index.items():
-        around = [end for who, start, end in periods if who == person and start <= day <= end]
+        around = sorted((start, -end.toordinal(), end) for who, start, end in periods if who == person)
+        around = [end for start, _, end in around if start <= day <= end]
         if not around or any(known <= day for _, known in bleeds[person]):
             continue
         last = day + timedelta(days=365)
@@ -96,7 +109,7 @@ def _expected(raw: Raw) -> dict[int, tuple[date, int | None]]:
             continue
         if any(when <= day for when, _ in bleeds[person]):
             y_true = None
-        elif any(day < when <= last for when, _ in bleeds[person]):
+        elif any(day < when <= min(last, around[0]) for when, _ in bleeds[person]):
             y_true = 1
         else:
             y_true = 0 if around[0] >= last else None
@@ -145,10 +158,27 @@ def test_split_is_near_60_10_30(gibleed: Built) -> None:
     assert share == pytest.approx({"train": 0.6, "tuning": 0.1, "held_out": 0.3}, abs=0.03)
 
 
-def test_a_source_without_ancestors_builds_on_literal_ids(shared_data: Path, tmp_path: Path) -> None:
-    built = build(tmp_path, land_folder(shared_data / "synthea27nj", tmp_path / "landing"))
-    counts = built.rows(
-        "select n_literal_only_ids, n_members from concept_set_count where concept_set = 'heart_failure'"
+@pytest.fixture(scope="module")
+def synthea(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    folder = tmp_path_factory.mktemp("synthea")
+    landing = land_folder(shared_data / "synthea27nj", folder / "landing")
+    return build(folder, landing, *NO_TESTS)
+
+
+def test_a_source_without_ancestors_builds_on_literal_ids(synthea: Built) -> None:
+    counts = synthea.rows(
+        "select n_literal_only_ids, n_members, sha256 from concept_set where concept_set = 'heart_failure'"
     )
-    assert counts == [(3, 3)]
-    assert built.rows("select y_true from label where task = 'dhf_1y'") == [(0,)]
+    members = sha256(b"316139,319835,4229440").hexdigest()
+    assert counts == [(3, 3, members)]
+    assert synthea.rows("select y_true from label where task = 'dhf_1y'") == [(0,)]
+
+
+def test_readme_says_what_each_task_finds_in_the_shared_sources(gibleed: Built, synthea: Built) -> None:
+    lines = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+    said = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    shown = {row[0].strip("`"): row[1:3] for row in said if len(row) == 4}
+    found = [dict(built.rows(FOUND)) for built in (gibleed, synthea)]
+    assert len(found[0]) == 16
+    for task in found[0]:
+        assert shown[task] == [found[0][task], found[1][task]], task

@@ -7,7 +7,7 @@
 {% macro event_rows(
     table, domain, prefix, event_date, kind='row', record_id=none, type_concept_id=none, visit='visit_occurrence_id',
     number=none, value_concept=none, unit=none, result_date=none
-) %}
+) -%}
     select
         '{{ table }}' as source_table,
         '{{ kind }}' as kind,

@@ -142,7 +142,8 @@ listed as (
         'closed' as kind,
         'time at risk '
         || case when task_rule.tar_end = 'visit_end' then 'begun' else 'over' end
-        || ' by the end of the data less ' || study_period.coding_lag_days || ' days of coding lag' as description
+        || ' by the end of the data less ' || study_period.coding_lag_days || ' days of coding lag'
+            as description
     from task_rule
     inner join study_period
         on study_period.last_tar_end_date is not null

@@ -47,7 +47,8 @@ judged as (
             when entry_label.observation_period_start_date is null
                 then 'observed'
             when
-                entry_label.index_date - entry_label.observation_period_start_date < task_rule.prior_observation_days
+                entry_label.index_date - entry_label.observation_period_start_date
+                < task_rule.prior_observation_days
                 then 'prior_observation'
             when
                 (task_rule.age_min is not null and coalesce(entry_label.age < task_rule.age_min, true))
@@ -55,7 +56,7 @@ judged as (
                 then 'age'
             when
                 task_rule.sex_concept_id is not null
-                and entry_label.sex_concept_id is distinct from task_rule.sex_concept_id
+                and coalesce(entry_label.sex_concept_id <> task_rule.sex_concept_id, true)
                 then 'sex'
             when entry_label.death_available_date <= entry_label.index_date
                 then 'alive'

@@ -61,15 +61,14 @@ last_visit as (
 moved as (
 
     select
-        eligible.* replace (
-            case eligible.index_rule
-                when 'outcome_or_last_visit'
-                    then
-                        coalesce(eligible.outcome_date, last_visit.visit_start_date, eligible.index_date)
-                        - eligible.index_gap_days
-                else eligible.index_date
-            end as index_date
-        )
+        eligible.*,
+        case eligible.index_rule
+            when 'outcome_or_last_visit'
+                then
+                    coalesce(eligible.outcome_date, last_visit.visit_start_date, eligible.index_date)
+                    - eligible.index_gap_days
+            else eligible.index_date
+        end as example_date
     from eligible
     left join last_visit
         on
@@ -82,13 +81,13 @@ named as (
 
     select
         task,
-        substr(sha256(task || '|' || person_id || '|' || index_date), 1, 16) as example_id,
+        substr(sha256(task || '|' || person_id || '|' || example_date), 1, 16) as example_id,
         person_id,
-        index_date,
+        example_date as index_date,
         entry_event_id,
         observation_period_start_date,
         observation_period_end_date,
-        {{ full_years('birth_date', 'index_date') }} as age,
+        {{ full_years('birth_date', 'example_date') }} as age,
         sex_concept_id,
         y_true,
         reason,

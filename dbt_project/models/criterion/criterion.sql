@@ -43,12 +43,25 @@ written as (
 -- whether anything was measured: a value outcome without its threshold
 measured as (
 
-    select * replace (
-        'measured' as role,
-        null as value_operator,
-        null as value_threshold,
-        null as same_visit_as
-    )
+    select
+        task,
+        'measured' as role, -- noqa: RF04
+        criterion_order,
+        group_order,
+        domain,
+        concept_set,
+        window_start_days,
+        window_end_days,
+        min_count,
+        max_count,
+        cast(null as varchar) as value_operator,
+        cast(null as double) as value_threshold,
+        unit_concept_id,
+        value_concept_set,
+        cast(null as integer) as same_visit_as,
+        is_in_visit_of_outcome,
+        min_length_days,
+        description
     from written
     where
         role = 'outcome'

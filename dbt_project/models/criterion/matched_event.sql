@@ -95,7 +95,10 @@ stayed as (
         stay.person_id,
         cast(null as bigint) as event_id,
         stay.start_date + coalesce(criterion.min_length_days, 0) as event_date,
-        case when criterion.min_length_days is null then stay.start_date else stay.end_date + 1 end as available_date,
+        case
+            when criterion.min_length_days is null then stay.start_date
+            else stay.end_date + 1
+        end as available_date,
         cast(null as bigint) as visit_occurrence_id
     from stay
     inner join criterion

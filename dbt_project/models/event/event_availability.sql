@@ -87,7 +87,8 @@ applied as (
         ruled.*,
         visit.stay_end_date,
         case
-            when ruled.declared_rule = 'result_date' and ruled.result_date is null then 'own_date_no_result_date'
+            when ruled.declared_rule = 'result_date' and ruled.result_date is null
+                then 'own_date_no_result_date'
             when ruled.declared_rule <> 'visit_end' then ruled.declared_rule
             when ruled.visit_occurrence_id is null then 'own_date_no_visit'
             when visit.visit_occurrence_id is null then 'own_date_dangling_visit'

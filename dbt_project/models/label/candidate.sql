@@ -124,7 +124,8 @@ row_state as (
         asked.group_order,
         case
             when coalesce(counted.n_days, 0) > asked.max_count then -1
-            when coalesce(counted.n_days, 0) < asked.min_count then case when asked.is_closed then -1 else 0 end
+            when coalesce(counted.n_days, 0) < asked.min_count and asked.is_closed then -1
+            when coalesce(counted.n_days, 0) < asked.min_count then 0
             when asked.max_count is not null and not asked.is_closed then 0
             else 1
         end as state

@@ -38,8 +38,11 @@ counted as (
 
 class as (
 
-    select cast(y_true as integer) as y_true
-    from (values (1), (0), (null)) as class (y_true)
+    select 1 as y_true
+    union all
+    select 0 as y_true
+    union all
+    select null as y_true
 
 ),
 
