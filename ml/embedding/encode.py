@@ -15,7 +15,7 @@ from ml.artefact import DamagedArtefactError
 from ml.code_key import code_key
 from ml.embedding.encoder import Encoder
 from ml.embedding.plan import Shard, Sizes, make_plan
-from ml.embedding.store import EmbeddingStore, EncoderConfiguration, sha256_vector
+from ml.embedding.store import EmbeddingStore, EncoderConfiguration
 from ml.models.model import Model
 
 TEXTS_AT_ONCE = 1024
@@ -46,6 +46,7 @@ def embed(
     *,
     progress: Callable[[str], None],
     sizes: Sizes | None = None,
+    encoder: Encoder | None = None,
 ) -> tuple[pd.DataFrame, EmbeddingReport]:
     """Put the vectors of all texts into the store, computing only those that it lacks.
 
@@ -53,6 +54,7 @@ def embed(
         texts: Parquet with the columns example_id, text, text_sha256; read in bounded pieces.
         folder: the model's verified weights.
         sizes: None takes what suits the device.
+        encoder: of this configuration, where one is loaded already.
 
     Returns:
         one row an example (example_id, text_sha256, vector_sha256), and the report.
@@ -60,12 +62,11 @@ def embed(
     store = EmbeddingStore.of(store_root, configuration)
     keys = pq.read_table(texts, columns=["example_id", "text_sha256"]).to_pandas()
     wanted = set(keys["text_sha256"])
-    encoder: Encoder | None = None
     n_compared = tokens = tokens_cut = 0
     with store.writing() as scratch:
         code = code_key("ml.embedding.encode")
         if not store.agrees_with(code):
-            encoder = Encoder.load(model, folder, configuration)
+            encoder = encoder or Encoder.load(model, folder, configuration)
             n_compared = _compare(store, encoder, texts, wanted, code, progress)
         done = store.done()
         missing = wanted - done.keys()
@@ -81,10 +82,7 @@ def embed(
                 shards += store.add_plan(plan)
             _compute(store, encoder, ids, shards, progress)
     # The hash of each vector ties the index to what the store holds: other vectors, another data version.
-    distinct = sorted(wanted)
-    vectors = store.read(distinct) if distinct else []
-    hashes = dict(zip(distinct, map(sha256_vector, vectors), strict=True))
-    keys["vector_sha256"] = keys["text_sha256"].map(hashes)
+    keys["vector_sha256"] = keys["text_sha256"].map(store.hashes(wanted))
     report = EmbeddingReport(
         store=store.folder.name,
         texts=len(wanted),

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,12 +151,12 @@ class Encoder:
             self.accelerator_s += time.monotonic() - started
         return found
 
-    @property
+    @cached_property
     def _is_causal(self) -> bool:
         known = [part.is_causal for part in self.network.modules() if hasattr(part, "is_causal")]
         return bool(known) and all(known)
 
-    @property
+    @cached_property
     def _n_prefix(self) -> int:
         """Number of tokens that every text begins with: special ones and the instruction."""
         one, other = (

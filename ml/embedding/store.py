@@ -144,13 +144,8 @@ class EmbeddingStore:
         wanted: dict[str, list[int]] = {}
         for row, text in enumerate(text_sha256):
             wanted.setdefault(text, []).append(row)
-        done = self.done()
-        if missing := wanted.keys() - done.keys():
-            raise KeyError(f"{len(missing)} of {len(wanted)} texts have no vector in the store")
-        needed = {(shard.plan, shard.number): shard for shard in (done[text] for text in wanted)}
         found: np.ndarray | None = None
-        for shard in needed.values():
-            texts, vectors = self._read_shard(shard)
+        for texts, vectors in self._holding(wanted):
             if found is None:
                 found = np.empty((len(text_sha256), vectors.shape[1]), dtype=np.float32)
             for text, vector in zip(texts, vectors, strict=True):
@@ -159,8 +154,17 @@ class EmbeddingStore:
             raise KeyError("No text was asked for")
         return found
 
+    def hashes(self, texts: Collection[str]) -> dict[str, str]:
+        """Return the sha256 of the vector of each text, a shard at a time; raises as `read`."""
+        return {
+            text: sha256_vector(vector)
+            for shard_texts, vectors in self._holding(texts)
+            for text, vector in zip(shard_texts, vectors, strict=True)
+            if text in texts
+        }
+
     def agrees_with(self, code: str) -> bool:
-        """Whether its vectors were made by this code, or compared with it."""
+        """Whether its vectors were made by this code, or a sample of them was compared with it."""
         return (self.folder / f"code-{code[:16]}.json").exists()
 
     def note_code(self, code: str, **compared: float) -> None:
@@ -186,6 +190,20 @@ class EmbeddingStore:
         with whole_file(self.folder / f"{stem}-{sha256}.parquet") as temporary:
             temporary.write_bytes(content)
         return sha256
+
+    def _holding(self, texts: Collection[str]) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Yield the texts and vectors of every shard that holds some of these, verified.
+
+        Raises:
+            DamagedArtefactError: the bytes of a shard or a plan changed since they were written.
+            KeyError: a text has no vector.
+        """
+        done = self.done()
+        missing = sum(text not in done for text in texts)
+        if missing:
+            raise KeyError(f"{missing} of {len(texts)} texts have no vector in the store")
+        for shard in {done[text][:2]: done[text] for text in texts}.values():
+            yield self._read_shard(shard)
 
     def _read_shard(self, shard: Shard) -> tuple[list[str], np.ndarray]:
         (path,) = self.folder.glob(f"{_stem(shard)}-*.parquet")
