@@ -182,7 +182,10 @@ class Chart:
     def death(self, day: Day | None) -> None:
         """Write a death."""
         self.world.write(
-            "death", person_id=self.person_id, death_date=day, death_type_concept_id=self.rng.choice(KINDS)
+            "death",
+            person_id=self.person_id,
+            death_date=day,
+            death_type_concept_id=self.rng.choice((*KINDS, None)),
         )
 
     def match(

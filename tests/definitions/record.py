@@ -111,9 +111,14 @@ def read_records(
         if row["person_id"] in records:
             records[row["person_id"]].add(event)
             cases[table, case] += 1
-    for row in tables["death"]:
-        if row["person_id"] in records and row["death_date"] is not None:
-            _add_death(records[row["person_id"]], row, rules, hospital)
+    for row in _deaths(tables["death"]):
+        if row["person_id"] in records:
+            known, _ = available(
+                rules.of("death", row["death_type_concept_id"]), row, row["death_date"], hospital
+            )
+            death = Event("Death", None, row["death_date"], known)
+            records[row["person_id"]].death = death
+            records[row["person_id"]].add(death)
     return records, cases
 
 
@@ -161,10 +166,14 @@ def _number(value: float | None) -> float | None:
     return None if value is None or isnan(value) else value
 
 
-def _add_death(record: Record, row: Row, rules: Rules, hospital: Hospital) -> None:
-    """Keep the earliest death; of rows of one day, the one that was known first."""
-    rule = rules.of("death", row["death_type_concept_id"])
-    known, _ = available(rule, row, row["death_date"], hospital)
-    death = Event("Death", None, row["death_date"], known)
-    if record.death is None or (death.date, death.available) < (record.death.date, record.death.available):
-        record.death = death
+def _deaths(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one row a person: the earliest, of those the smallest type, a row without a type last."""
+
+    def order(row: Row) -> tuple[Day, bool, int]:
+        kind = row["death_type_concept_id"]
+        return row["death_date"], kind is None, kind or 0
+
+    first: dict[int, dict[str, Any]] = {}
+    for row in sorted((row for row in rows if row["death_date"] is not None), key=order):
+        first.setdefault(row["person_id"], row)
+    return list(first.values())

@@ -5,7 +5,8 @@ import pytest
 from definitions.catalogue import criterion, define
 from definitions.templates import DEFAULT
 from definitions.test_oracle_timelines import DEATH, DISEASE, task
-from definitions.timeline import DAY_0, death, disease, event, examples, period, result, sign, visit
+from definitions.timeline import DAY_0, Entry, death, disease, event, examples, period, result, sign, visit
+from definitions.vocabulary import CHARTED, CLAIM, OUTPATIENT
 
 
 def test_of_several_periods_the_first_to_start_and_then_the_last_to_end_counts() -> None:
@@ -54,6 +55,39 @@ def test_a_death_known_later_makes_the_label_null() -> None:
         (0, "death_before_index_known_later")
     ]
     assert examples(result(task(), period(), sign(), death(-3), availability=rules)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([death(-2, CHARTED), death(-2, CLAIM)], "death_before_index_known_later"),  # the smaller type, late
+        ([death(-2, None), death(-2, CHARTED)], None),  # a type comes before none
+        (
+            [death(-2, CLAIM), death(-1, CHARTED)],
+            "death_before_index_known_later",
+        ),  # the other row is no event
+    ],
+)
+def test_of_several_deaths_the_earliest_of_the_smallest_type_counts(
+    rows: list[Entry], found: str | None
+) -> None:
+    lags = {None: 5, CLAIM: 5, CHARTED: 0}
+    late = [
+        {"source_table": "death", "type_concept_id": kind, "rule": "own_date", "lag_days": lag}
+        for kind, lag in lags.items()
+    ]
+    rules = [row for row in DEFAULT if row["source_table"] != "death"] + late
+    labels = examples(result(task(), period(), sign(), *rows, availability=rules))
+    assert labels == ([] if found is None else [(0, found)])
+
+
+def test_a_death_is_an_input_once_it_is_known() -> None:
+    moved = task(design="reproduction", index_rule="outcome_or_last_visit", index_gap_days=0)
+    rows = [sign(), visit(1, 9, 9, OUTPATIENT)]
+    without, with_death = (
+        result(moved, period(), *rows, *more).inputs[0].n_events for more in ([], [death(8)])
+    )
+    assert with_death == without + 1
 
 
 @pytest.mark.parametrize(

@@ -92,9 +92,9 @@ def value(concept_set: str, when: int, number: float | None, unit: int | None, *
     return event(concept_set, when, value_as_number=number, unit_concept_id=unit, **more)
 
 
-def death(when: int) -> Entry:
+def death(when: int, kind: int | None = None) -> Entry:
     """Return a death."""
-    return Entry("death", {"death_date": day(when), "death_type_concept_id": 0})
+    return Entry("death", {"death_date": day(when), "death_type_concept_id": kind})
 
 
 @dataclass(frozen=True)
