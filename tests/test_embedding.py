@@ -62,6 +62,20 @@ def test_vectors_are_those_of_sentence_transformers(texts, tmp_path):
     assert np.abs(found[0] - found[10]).max() > 0.01
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_minilm_agrees_with_itself_across_batch_sizes(texts, tmp_path, dtype):
+    model = MODELS["minilm"]
+    folder = find_model(model, None)
+    found = []
+    for n, sizes in enumerate((SMALL, Sizes(batch_tokens=1), Sizes(bucket_tokens=16, batch_tokens=4096))):
+        _, _, store = embedded(texts, model, folder, tmp_path / str(n), sizes, dtype=dtype)
+        found.append(EmbeddingStore(store).read(hashes(texts)))
+    for other in found[1:]:
+        assert np.abs(found[0] - other).max() < 1e-5 or dtype == "bfloat16"
+        assert (found[0] * other).sum(1).min() > 0.9999
+
+
 @pytest.mark.parametrize("kind", ["bert", "qwen3"])
 @pytest.mark.parametrize("pooling", ["mean", "last_token", "cls", "mean_no_instruction"])
 def test_vectors_are_those_of_one_text_at_a_time_without_padding(tmp_path, kind, pooling):
