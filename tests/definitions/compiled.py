@@ -7,7 +7,8 @@ model can be given other SQL (mutants) or another table in its place (truncation
 import csv
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -22,7 +23,7 @@ from dbt_world import PROJECT, dbt, land_rows
 from ml.cdm import cdm_tables
 
 DATABASE = "small"  # the name that dbt gives to the database of `dbt_world.dbt`, so it stands in the SQL
-OUTPUTS = ("cohort", "label", "attrition", "example_input")
+OUTPUTS = ("cohort", "label", "attrition", "example_input", "availability_count")
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
@@ -89,13 +90,13 @@ def compile_project(**study: str | int) -> Project:
         given = json.dumps({"landing": str(landing), **study})
         done = dbt(folder, "--quiet", "compile", "--select", "path:models", "--vars", given)
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-        manifest = json.loads((folder / "target" / "manifest.json").readseed_cell(encoding="utf-8"))
+        manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
         models = {
             node["name"]: Model(
                 node["name"],
                 (
                     folder / "target" / "compiled" / node["package_name"] / node["original_file_path"]
-                ).readseed_cell(encoding="utf-8"),
+                ).read_text(encoding="utf-8"),
                 tuple(p.split(".")[2] for p in node["depends_on"]["nodes"] if not p.startswith("source.")),
                 node["config"]["materialized"] == "view",
             )
@@ -114,7 +115,7 @@ def compile_project(**study: str | int) -> Project:
 def _model(node: Mapping[str, Any], compiled: Path) -> Model:
     return Model(
         node["name"],
-        (compiled / node["package_name"] / node["original_file_path"]).readseed_cell(encoding="utf-8"),
+        (compiled / node["package_name"] / node["original_file_path"]).read_text(encoding="utf-8"),
         tuple(parent.split(".")[2] for parent in node["depends_on"]["nodes"] if parent[:7] != "source."),
         node["config"]["materialized"] == "view",
     )
@@ -151,6 +152,7 @@ class Database:
     def __init__(self, project: Project, *, threads: int = 1, memory_limit: str = "4GB") -> None:
         self.project = project
         self.connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit})
+        self.connection.execute("set enable_progress_bar = false")
         self.connection.execute(f"attach ':memory:' as {DATABASE}; use {DATABASE}; set timezone = 'UTC'")
         self.connection.execute("create schema landing; set preserve_insertion_order = false")
 
@@ -198,6 +200,15 @@ class Database:
         self.connection.register("given", table)
         self.connection.execute(f"create or replace table {relation} as select * from given")
         self.connection.unregister("given")
+
+    @contextmanager
+    def instead(self, name: str, query: str) -> Iterator[None]:
+        """Let the rows of a query stand in the place of a model."""
+        model = self.project.models[name]
+        self.connection.execute(f"drop {'view' if model.is_view else 'table'} if exists {name}")
+        self.connection.execute(f"create table {name} as {query}")
+        yield
+        self.connection.execute(f"drop table {name}")
 
     def run(self, names: Iterable[str] | None = None, replaced: Mapping[str, str] | None = None) -> None:
         """Run the named models (all of them by default) in build order, some with other SQL."""

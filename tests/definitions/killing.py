@@ -22,6 +22,7 @@ COMPARED = {
     "label": "task, person_id, index_date, y_true, reason, outcome_date, follow_up_end_date",
     "attrition": "task, step, entries, persons, cases",
     "example_input": "task, example_id, person_id, n_events",
+    "availability_count": "source_table, kind, applied_rule, n_events",
 }
 
 

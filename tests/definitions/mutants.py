@@ -44,7 +44,8 @@ class Mutant:
         return self.model, self.cte, self.operator, self.before, self.after, self.number
 
 
-Change = tuple[str, exp.Expression | None]  # operator, and what stands instead of the node; None removes it
+# Operator, what stands instead of the node (None removes it), and words for what changed where the node is long.
+Change = tuple[str, exp.Expression | None] | tuple[str, exp.Expression, str]
 
 
 def normalised(sql: str) -> str:
@@ -57,12 +58,13 @@ def mutants_of(model: str, sql: str) -> list[Mutant]:
     tree = sqlglot.parse_one(sql, read=DIALECT)
     seen, made, numbers = {tree.sql(DIALECT)}, [], {}
     for place, node in enumerate(tree.walk()):
-        for operator, instead in changes(node):
+        for operator, instead, *words in changes(node):
             mutated = _with(tree, place, instead)
             if mutated not in seen:
                 seen.add(mutated)
-                after = "" if instead is None else instead.sql(DIALECT)
-                name = (model, _cte(node), operator, node.sql(DIALECT), after)
+                before = words[0] if words else node.sql(DIALECT)
+                after = "" if instead is None or words else instead.sql(DIALECT)
+                name = (model, _cte(node), operator, before, after)
                 numbers[name] = numbers.get(name, 0) + 1
                 made.append(Mutant(*name, numbers[name], mutated))
     return made
@@ -70,7 +72,7 @@ def mutants_of(model: str, sql: str) -> list[Mutant]:
 
 def changes(node: exp.Expression) -> Iterator[Change]:
     """Return every change that an operator makes at a node."""
-    if not _is_final_order(node):
+    if not _is_final_order(node) and not _is_wording(node):
         for operator in OPERATORS:
             yield from operator(node)
 
@@ -94,6 +96,15 @@ def _is_final_order(node: exp.Expression) -> bool:
     """Whether the node orders the rows of a table, which have no order."""
     order = node if isinstance(node, exp.Order) else node.find_ancestor(exp.Order)
     return order is not None and isinstance(order.parent, exp.Select)
+
+
+def _is_wording(node: exp.Expression) -> bool:
+    """Whether the node is part of a description, which no result depends on."""
+    while node is not None and not isinstance(node, exp.Select):
+        if isinstance(node, exp.Alias) and node.alias == "description":
+            return True
+        node = node.parent
+    return False
 
 
 def _bound(node: exp.Expression) -> Iterator[Change]:
@@ -162,6 +173,8 @@ def _joins_key(node: exp.Expression) -> bool:
 def _where(node: exp.Expression) -> Iterator[Change]:
     """The whole of `where`, `having` and `filter` dropped."""
     if isinstance(node, exp.Where | exp.Having) and not isinstance(node.parent, exp.Filter):
+        if isinstance(node.this, exp.Boolean):
+            return
         yield "where", None
     if isinstance(node, exp.Filter):
         yield "filter", node.this.copy()
@@ -193,26 +206,34 @@ def _extreme(node: exp.Expression) -> Iterator[Change]:
 
 
 def _default(node: exp.Expression) -> Iterator[Change]:
-    """`coalesce` dropped, and its truth values turned."""
+    """The truth value of a default turned; another default dropped (a false one reads like the null under it)."""
     if isinstance(node, exp.Coalesce):
-        yield "coalesce", node.this.copy()
-        for last in node.expressions[-1:]:
-            if isinstance(last, exp.Boolean):
-                yield (
-                    "coalesce",
-                    exp.Coalesce(this=node.this.copy(), expressions=[exp.Boolean(this=not last.this)]),
-                )
-            elif not isinstance(last, exp.Literal):
-                yield "coalesce", last.copy()
+        last = node.expressions[-1]
+        if isinstance(last, exp.Boolean):
+            turned = exp.Boolean(this=not last.this)
+            yield "default", exp.Coalesce(this=node.this.copy(), expressions=[turned])
+        else:
+            yield "default", node.this.copy()
+        if isinstance(last, exp.Column):
+            yield "default", last.copy()
 
 
 def _join(node: exp.Expression) -> Iterator[Change]:
-    """A left join made inner, an inner join made left."""
-    if isinstance(node, exp.Join) and node.args.get("on"):
+    """A left join made inner."""
+    if isinstance(node, exp.Join) and node.side == "LEFT":
         other = node.copy()
-        other.set("side", None if node.side == "LEFT" else "LEFT")
-        other.set("kind", "INNER" if node.side == "LEFT" else None)
+        other.set("side", None)
+        other.set("kind", "INNER")
         yield "join", other
+
+
+def _member(node: exp.Expression) -> Iterator[Change]:
+    """A value of a list left out."""
+    if isinstance(node, exp.In) and len(node.expressions) > 1:
+        for number in range(len(node.expressions)):
+            other = node.copy()
+            other.set("expressions", other.expressions[:number] + other.expressions[number + 1 :])
+            yield "member", other
 
 
 def _distinct(node: exp.Expression) -> Iterator[Change]:
@@ -249,17 +270,24 @@ def _branch(node: exp.Expression) -> Iterator[Change]:
     """A branch of `case` dropped, or exchanged with the next one."""
     if isinstance(node, exp.Case):
         branches = node.args["ifs"]
-        for number in range(len(branches)):
+        for number, branch in enumerate(branches):
             if len(branches) > 1:
-                other = node.copy()
-                other.set("ifs", other.args["ifs"][:number] + other.args["ifs"][number + 1 :])
-                yield "branch", other
+                yield (
+                    "branch",
+                    _case(node, [*branches[:number], *branches[number + 1 :]]),
+                    branch.sql(DIALECT),
+                )
             if number + 1 < len(branches):
-                other = node.copy()
-                ifs = other.args["ifs"]
-                ifs[number], ifs[number + 1] = ifs[number + 1], ifs[number]
-                other.set("ifs", ifs)
-                yield "branch_order", other
+                following = branches[number + 1]
+                turned = [*branches[:number], following, branch, *branches[number + 2 :]]
+                words = f"{branch.sql(DIALECT)} | {following.sql(DIALECT)}"
+                yield "branch_order", _case(node, turned), words
+
+
+def _case(node: exp.Case, branches: list[exp.Expression]) -> exp.Case:
+    case = node.copy()
+    case.set("ifs", [branch.copy() for branch in branches])
+    return case
 
 
 OPERATORS: tuple[Callable[[exp.Expression], Iterator[Change]], ...] = (
@@ -275,6 +303,7 @@ OPERATORS: tuple[Callable[[exp.Expression], Iterator[Change]], ...] = (
     _extreme,
     _default,
     _join,
+    _member,
     _distinct,
     _order,
     _partition,

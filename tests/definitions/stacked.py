@@ -28,6 +28,12 @@ where example_input.task = ?
 """
 ATTRITION = "select step, entries, persons, cases from attrition where task = ? order by step"
 
+RULES = """
+select source_table, replace(applied_rule, 'own_date_', ''), n_events
+from availability_count
+where source_table not in ('visit_occurrence', 'death')
+"""
+
 Table = dict[str, list[dict[str, Any]]]
 
 
@@ -93,6 +99,15 @@ class Stack:
         template = replace(self.template, vars={**self.template.vars, "data_end": self._data_end()})
         return [oracle.compute_all({**vocabulary, **tables}, template) for _, tables in self.worlds]
 
+    @cached_property
+    def rules(self) -> Counter[tuple[str, str]]:
+        """How many events the oracle dated by which case of the availability rules, by source table."""
+        vocabulary = world.vocabulary(self.template)
+        counts: Counter[tuple[str, str]] = Counter()
+        for _, tables in self.worlds:
+            counts.update(oracle.read_source({**vocabulary, **tables}, self.template).availability)
+        return counts
+
     def _data_end(self) -> str:
         """Return the data end of the study; the worlds of a stack share one, also where it is `auto`."""
         given = str(self.template.vars["data_end"])
@@ -156,7 +171,18 @@ def differences(stack: Stack, database: Database) -> list[Difference]:
         ours = summed_attrition(results)
         if made != ours:
             found.append(Difference(stack.template.name, task, None, "attrition", tuple(made), tuple(ours)))
+    made, ours = sorted(database.rows(RULES)), availability_counts(stack)
+    if made != ours:
+        found.append(Difference(stack.template.name, "", None, "availability", tuple(made), tuple(ours)))
     return sorted(found, key=lambda d: (d.seed is None, d.seed))
+
+
+def availability_counts(stack: Stack) -> list[tuple[str, str, int]]:
+    """Return source table, case of the rule, events; the SQL does not tell a visit that ended before its event."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for (table, case), events in stack.rules.items():
+        counts[table, case.replace("visit_ended_before", "visit_end")] += events
+    return sorted((table, case, events) for (table, case), events in counts.items())
 
 
 def _fields(row: Any, count: int) -> tuple[Any, ...]:

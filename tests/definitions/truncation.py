@@ -147,8 +147,6 @@ def _cohort_differences(database: Database, task: str) -> int:
 def _input_differences(database: Database, task: str, *, including: bool) -> int:
     """Count input events, with every column and in their order, that only one of the two inputs has."""
     _cut_events(database, "<=" if including else "<")
-    database.connection.execute("create or replace table cohort as from chosen")
-    _run(database, "cohort")
     events = """
         select shown.example_id, shown.n_events, event.*
         from {0}example_input as shown
@@ -157,7 +155,9 @@ def _input_differences(database: Database, task: str, *, including: bool) -> int
             on shown.person_id = event.person_id
             and event.event_no between shown.first_event_no and shown.last_event_no
     """
-    return _only_one(database, events.format(f"{WHOLE}."), events.format(""), task)
+    with database.instead("cohort", "from chosen"):
+        _run(database, "cohort")
+        return _only_one(database, events.format(f"{WHOLE}."), events.format(""), task)
 
 
 def _cut_events(database: Database, comparison: str) -> None:
