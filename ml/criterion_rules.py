@@ -171,10 +171,10 @@ CRITERION_RULES: tuple[CriterionRule, ...] = (
         lambda t, r: r.min_length_days is None or r.domain == "Stay",
     ),
     CriterionRule(
-        "an_anchor_has_no_length",
-        ("min_length_days", "anchor"),
-        "no `min_length_days` in the `entry` row of `anchor` visit_start or visit_end",
-        lambda t, r: r.min_length_days is None or not (_is(r, "entry") and t.anchor != "event"),
+        "an_entry_has_no_length",  # how long it will last is not known when it starts
+        ("min_length_days", "role"),
+        "no `min_length_days` in `entry` rows",
+        lambda t, r: r.min_length_days is None or not _is(r, "entry"),
     ),
 )
 

@@ -107,6 +107,12 @@ TASK_RULES: tuple[TaskRule, ...] = (
         ),
     ),
     TaskRule(
+        "an_event_anchor_has_no_stay",
+        ("anchor", "domain"),
+        "no `entry` row with `domain` Stay with `anchor` event",
+        lambda t: t.anchor != "event" or all(row.domain != "Stay" for row in t.rows("entry")),
+    ),
+    TaskRule(
         "there_is_an_outcome",
         ("role",),
         "at least one `outcome` row in criteria.csv",

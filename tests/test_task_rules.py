@@ -82,6 +82,7 @@ PLANTED = [
     in_row("a_visit_anchor_has_one_stay", "readmission_30d", 1, domain="Visit"),
     less("there_is_an_outcome", "dhf_1y", "outcome"),
     in_task("age_limits_in_order", "dhf_1y", age_max="17"),
+    in_row("an_event_anchor_has_no_stay", "dhf_1y", 1, domain="Stay", concept_set="inpatient_visit"),
     in_task("age_min_reaches_the_landmark", "mortality_1y", age_min="66"),
     in_task("age_max_reaches_the_landmark", "mortality_1y", age_max="64"),
     in_task("the_index_day_is_at_risk_only_in_a_reproduction", "dhf_1y", tar_start_days="0"),
@@ -158,7 +159,7 @@ PLANTED = [
     in_row("same_visit_of_two_events", "readmission_30d", 2, same_visit_as="1"),
     in_row("same_visit_of_two_events", "readmission_30d", 3, same_visit_as="2"),
     in_row("a_length_is_of_a_stay", "dhf_1y", 2, min_length_days="7"),
-    in_row("an_anchor_has_no_length", "long_los", 1, min_length_days="2"),
+    in_row("an_entry_has_no_length", "long_los", 1, min_length_days="2"),
 ]
 
 
