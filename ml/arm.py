@@ -39,6 +39,8 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
     """
     model = MODELS[spec.model]
     guards.require_comparable(smoke_only=model.smoke_only, is_compared=spec.is_compared, model=model.name)
+    refusals = {part.arm: Path(part.predictions).with_suffix(".refused.json") for part in spec.parts}
+    guards.require_parts([arm for arm, refusal in refusals.items() if refusal.exists()])
     example = read_examples(Path(spec.examples))
     labelled = example[example["y_true"].notna()].sort_values("example_id", ignore_index=True)
     persons = dict(iter(labelled.groupby("split")["person_id"]))

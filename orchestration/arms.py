@@ -136,17 +136,11 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
         examples = upstream(platform, f"{task.task}/examples")
         read = {step: upstream(platform, step) for step in read_steps}
         reason = blocked_by(platform, task.task, inputs)
-        refused = [part for part in parts if read[step_name(task.task, part)].refused]
         predictions, refusal = home.predictions(task.task, arm.name), home.refusal(task.task, arm.name)
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
                 return _refused(platform, task, arm, {"guard": "task_checks", "reason": reason})
-            if refused:
-                names = ", ".join(f"`{part}`" for part in refused)
-                return _refused(
-                    platform, task, arm, {"guard": "part_refused", "reason": f"{names} was refused"}
-                )
             log_reading(platform, context.run_id, task.task, arm.name)
             spec = dataclasses.asdict(_spec(platform, task, arm))
             done = run_child("arm", spec, cost, context.log.info)

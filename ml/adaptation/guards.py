@@ -160,3 +160,9 @@ def require_comparable(*, smoke_only: bool, is_compared: bool, model: str) -> No
         raise _refuse(
             "smoke_only_in_comparison", f"model `{model}` has random weights: no verdict may rest on it"
         )
+
+
+def require_parts(refused: Sequence[str]) -> None:
+    """Stop an arm that joins others when one of them was refused."""
+    if refused:
+        raise _refuse("part_refused", ", ".join(f"`{name}`" for name in refused) + " was refused")

@@ -157,7 +157,7 @@ def build_verbalizer(
 
 def save_memory(scorer: TextScorer) -> None:
     """Recompute activations in the backward pass instead of keeping them."""
-    scorer.backbone.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    scorer.backbone.activation_checkpointing_enable({"use_reentrant": False})
 
 
 def _adapted(backbone: Any, lora: Lora, model: Model) -> Any:

@@ -81,7 +81,9 @@ def _with_adapter(backbone: Any, folder: Path, model: Model) -> Any:
     from peft import PeftConfig, get_peft_model, set_peft_model_state_dict
 
     weights = load_file(folder / "adapter_model.safetensors")
-    adapted = get_peft_model(backbone, PeftConfig.from_pretrained(str(folder)))
+    configuration = PeftConfig.from_pretrained(str(folder))
+    configuration.base_model_name_or_path = None  # peft would warn that the model lies elsewhere now
+    adapted = get_peft_model(backbone, configuration)
     found = set_peft_model_state_dict(adapted, weights)
     missing = [key for key in found.missing_keys if "lora_" in key]
     if missing or found.unexpected_keys:

@@ -54,7 +54,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
     },
     "qwen3": DECODER,
     "qwen2": {name: value for name, value in DECODER.items() if name != "head_dim"},
-    "mistral": {**DECODER, "sliding_window": 16},
+    "mistral": {**DECODER, "sliding_window": 64},
     "llama": DECODER,
     "gpt_oss": {
         **DECODER,
