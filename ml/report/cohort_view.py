@@ -7,13 +7,12 @@ import pandas as pd
 
 from ml.report import tables
 from ml.report.facts import ReportFacts, TaskFacts
-from ml.report.small_cells import hidden_availability, label_count_name
+from ml.report.small_cells import SHOWN_ELSEWHERE, hidden_availability, label_count_name
 
 CLASSES = {1: "cases", 0: "non-cases", None: "no label"}
 QUANTITIES = {
     "deaths_in_time_at_risk": "Died in the time-at-risk",
     "cases_after_follow_up_end": "Cases seen after their follow-up had ended, kept",
-    "lost_to_follow_up": "Lost to follow-up before the end, without a label",
 }
 RULES = {
     "own_date": "on its own date",
@@ -35,7 +34,7 @@ def label_rows(task: TaskFacts, hidden: frozenset[str]) -> list[tuple[str, str, 
     of_class = {1: {f"cases:{last}"}, 0: {f"cases:{last}", f"entries:{last}"}}
     rows: list[tuple[str, str, str, str]] = []
     for row in task.label_counts:
-        if row.quantity == "examples":
+        if row.quantity in SHOWN_ELSEWHERE:
             continue
         name, size = label_count_name(row.quantity, row.y_true), sizes.get(row.y_true, 0)
         known = row.y_true is not None and size > 0

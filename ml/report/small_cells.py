@@ -25,6 +25,8 @@ NOT_OF_PATIENTS = frozenset(
         "descendants_of_concepts_are_known",
     }
 )
+# Label counts that the page prints in the flow, or among the reasons of null labels.
+SHOWN_ELSEWHERE = frozenset({"examples", "lost_to_follow_up"})
 
 
 def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[str]:
@@ -255,7 +257,7 @@ def _add_label_counts(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]
     last = len(task.attrition) - 1
     totals = {1: f"cases:{last}", 0: f"non-entries:{last}"}
     for row in task.label_counts:
-        if row.quantity == "examples":
+        if row.quantity in SHOWN_ELSEWHERE:
             continue
         name = label_count_name(row.quantity, row.y_true)
         counts[name] = Count(row.n)
@@ -263,9 +265,6 @@ def _add_label_counts(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]
         if total in counts:
             counts[f"rest-{name}"] = Count(counts[total].value - row.n, is_published=False)
             sums.append((total, (name, f"rest-{name}")))
-        same = f"null:{row.quantity}"
-        if row.y_true is None and same in counts:
-            sums.append((same, (name,)))
 
 
 def label_count_name(quantity: str, y_true: int | None) -> str:
