@@ -69,7 +69,7 @@ def reasons(task: Task) -> list[str]:
     possible = {
         "death_before_index_known_later": True,
         "outcome_before_index_known_later": forbid,
-        "outcome_before_time_at_risk": forbid and task.tar_start_days > 1,
+        "outcome_before_time_at_risk": task.outcome_in_history != "allow" and task.tar_start_days > 1,
         "stay_continues": task.anchor == "visit_end",
         "visit_end_unknown": task.tar_end == "visit_end",
         "lost_to_follow_up": task.follow_up_policy != "negative",

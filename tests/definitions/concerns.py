@@ -155,7 +155,7 @@ def fields_of(template: Template) -> Iterator[str]:
         yield from (name for name, (column, value) in _VALUES.items() if task.get(column) == value)
         if int(task["prior_observation_days"]) > 0:
             yield "prior_observation"
-        if task["outcome_in_history"] == "forbid" and int(task["tar_start_days"]) > 1:
+        if task["outcome_in_history"] != "allow" and int(task["tar_start_days"]) > 1:
             yield "gap"
         if task["anchor"] == "visit_start" or any(_is_stay_criterion(row) for row in rows):
             yield "joined_stay"

@@ -41,6 +41,7 @@ def label(record: Record, task: Task, index: Index, period: Period, sets: Concep
     if task.outcome_in_history == "forbid":
         if any(in_history(o.date, index.day, task) and o.known > index.day for o in outcomes):
             return null("outcome_before_index_known_later")
+    if task.outcome_in_history != "allow":
         if any(index.day < o.date < tar_start for o in outcomes):
             return null("outcome_before_time_at_risk")
     if task.anchor == "visit_end":

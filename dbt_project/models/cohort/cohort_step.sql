@@ -174,7 +174,7 @@ listed as (
         'no outcome between the index and the time at risk' as description
     from task_rule
     where
-        is_outcome_forbidden
+        not is_outcome_recurrent
         and tar_start_days > 1
     union all
     select

@@ -37,6 +37,7 @@ ruled as (
         tasks.tar_end,
         tasks.tar_end_days,
         coalesce(tasks.outcome_in_history, '') = 'forbid' as is_outcome_forbidden,
+        coalesce(tasks.outcome_in_history, '') = 'allow' as is_outcome_recurrent,
         tasks.washout_days,
         tasks.index_day_input,
         coalesce(tasks.death_policy, '') = 'null_label' as is_death_unknown,

@@ -29,7 +29,7 @@ followed as (
         and coalesce(entry_outcome.is_outcome_known, false) as is_outcome_known,
         task_rule.is_outcome_forbidden
         and coalesce(entry_outcome.is_outcome_known_later, false) as is_outcome_known_later,
-        task_rule.is_outcome_forbidden
+        not task_rule.is_outcome_recurrent
         and coalesce(entry_outcome.is_outcome_before_time_at_risk, false) as is_outcome_before_time_at_risk,
         task_rule.follow_up_policy <> 'negative'
         and entry.observation_period_end_date < entry.tar_end_date + task_rule.confirmation_days
