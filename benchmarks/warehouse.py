@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "dbt_project"
 RESULTS = Path(__file__).with_name("results") / "warehouse.json"
 
-PERSONS, SEED = 62_500, 1
+PERSONS, SEED = 66_000, 1
 THREADS, MEMORY_LIMIT = "2", "1200MB"
 INPUT_TASKS = ("dhf_1y", "paca_1y", "readmission_30d")
 TARGET_SECONDS, TARGET_BYTES = 60, 2 * 2**30
