@@ -4,14 +4,11 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 
 from ml.adaptation.budgets import (
     LIGHTGBM_CEILING,
@@ -20,6 +17,7 @@ from ml.adaptation.budgets import (
     PATIENCE,
     SELECTION_METRIC,
 )
+from ml.adaptation.head import Head
 from ml.adaptation.lesson import hit_ceiling
 from ml.adaptation.saved_head import load_head, save_head
 from ml.adaptation.shown import Adapted, Setting, Shown
@@ -42,14 +40,12 @@ def estimator(
             learning_rate_init=configuration["learning_rate"],
             random_state=seed,
         )
-        return make_pipeline(StandardScaler(), network)
+        return Head(network)
     # lbfgs is deterministic; 5,000 iterations so that an unconverged fit is an exception.
     logistic = LogisticRegression(C=configuration["C"], max_iter=5000, random_state=seed)
     if family == "concat":
-        return make_pipeline(_joined_scaler(blocks), logistic)
-    if family == "logistic_regression":
-        return make_pipeline(*_count_scaler(), logistic)
-    return make_pipeline(StandardScaler(), logistic)
+        return Head(logistic, blocks=blocks)
+    return Head(logistic, "counts" if family == "logistic_regression" else "vectors")
 
 
 def choose(family: str, shown: Shown, setting: Setting) -> Adapted:
@@ -85,29 +81,15 @@ def _fit(tried: Any, shown: Shown, tuning: Any, y_tuning: np.ndarray) -> bool:
     train, y_train = shown.matrix[rows], shown.labels(rows, "fit")
     if type(tried).__name__ == "LGBMClassifier":
         return _fit_lightgbm(tried, train, y_train, tuning, y_tuning)
-    if isinstance(getattr(tried, "steps", [("", None)])[-1][1], MLPClassifier):
-        return _fit_mlp(tried, train, y_train, tuning, y_tuning)
+    if isinstance(tried, Head) and isinstance(tried.classifier, MLPClassifier):
+        best, last = tried.fit_early_stopped(
+            train, y_train, tuning, y_tuning, ceiling=MLP_CEILING, patience=PATIENCE
+        )
+        return hit_ceiling(best, last, ceiling=MLP_CEILING, patience=PATIENCE)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         tried.fit(train, y_train)
     return any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
-
-
-def _fit_mlp(pipeline: Any, train: Any, y_train: np.ndarray, tuning: Any, y_tuning: np.ndarray) -> bool:
-    """Train epoch by epoch with the early stopping of all arms: scikit-learn's own would split train."""
-    scaler, network = pipeline[0], pipeline[-1]
-    train, tuning = scaler.fit_transform(train), scaler.transform(tuning)
-    best: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    best_score, best_epoch, epoch = -np.inf, 0, 0
-    while epoch < MLP_CEILING and epoch - best_epoch < PATIENCE:
-        network.partial_fit(train, y_train, classes=np.array([0.0, 1.0]))
-        epoch += 1
-        score = float(roc_auc_score(y_tuning, network.predict_proba(tuning)[:, 1]))
-        if score > best_score:
-            best = ([one.copy() for one in network.coefs_], [one.copy() for one in network.intercepts_])
-            best_score, best_epoch = score, epoch
-    network.coefs_, network.intercepts_ = best
-    return hit_ceiling(best_epoch, epoch, ceiling=MLP_CEILING, patience=PATIENCE)
 
 
 def _fit_lightgbm(tried: Any, train: Any, y_train: np.ndarray, tuning: Any, y_tuning: np.ndarray) -> bool:
@@ -138,18 +120,3 @@ def _lightgbm(configuration: dict[str, Any], seed: int) -> Any:
         force_row_wise=True,
         verbosity=-1,
     )
-
-
-def _count_scaler() -> tuple[Any, Any]:
-    # asinh is log-like for large counts and, unlike log1p, defined for negative values.
-    return FunctionTransformer(np.arcsinh, accept_sparse=True, check_inverse=False), MaxAbsScaler()
-
-
-def _joined_scaler(blocks: tuple[tuple[str, int], ...]) -> Any:
-    """Scale each joined representation in its own way; vectors beside sparse counts keep their centre."""
-    scalers, start = [], 0
-    for number, (kind, width) in enumerate(blocks):
-        scaler = make_pipeline(*_count_scaler()) if kind == "counts" else StandardScaler(with_mean=False)
-        scalers.append((f"{number}_{kind}", scaler, slice(start, start + width)))
-        start += width
-    return ColumnTransformer(scalers)

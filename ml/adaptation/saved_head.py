@@ -9,8 +9,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 BOOSTER, SKOPS, ARRAYS = "model.txt", "head.skops", "head.safetensors"
-# numpy's own function; everything else in a head is on the default list of skops.
-TRUSTED = ["numpy.arcsinh"]
+# numpy's own function and scikit-learn's optimiser; everything else in a head is on the list of skops.
+TRUSTED = ["numpy.arcsinh", "sklearn.neural_network._stochastic_optimizers.AdamOptimizer"]
 
 
 def save_head(estimator: Any, folder: Path) -> None:
@@ -21,7 +21,7 @@ def save_head(estimator: Any, folder: Path) -> None:
     elif importlib.util.find_spec("skops") is not None:
         from skops import io
 
-        io.dump(estimator, folder / SKOPS)
+        io.dump(getattr(estimator, "pipeline", estimator), folder / SKOPS)
     else:
         save_file(head_arrays(estimator), folder / ARRAYS)
 
@@ -49,7 +49,7 @@ def head_arrays(estimator: Any) -> dict[str, np.ndarray]:
     Keys: `asinh` bool (D,), `centre` and `scale` float64 (D,), `weight_n` and `bias_n` of each layer; between
     layers stands a ReLU, after the last the logistic function.
     """
-    *before, last = estimator if hasattr(estimator, "steps") else [estimator]
+    *before, last = estimator.pipeline if hasattr(estimator, "pipeline") else [estimator]
     if type(last).__name__ == "DummyClassifier":
         share = float(last.class_prior_[-1]) if len(last.classes_) > 1 else float(last.classes_[0])
         share = min(max(share, 1e-12), 1 - 1e-12)
