@@ -1,0 +1,118 @@
+"""Which model, regime and input go together is refused before anything runs, with what is allowed."""
+
+import dataclasses
+
+import pytest
+
+from ml.compatibility import depends_on_seed, require_possible_arms
+from ml.models.registry import MODELS
+from ml.strict import InputError
+from ml.study import Arm, Source, Study
+
+COUNT = Arm("count_lr", "logistic_regression", "fit", "counts")
+FEW = Arm("few_lr", "logistic_regression", "fit", "counts", k=(4, 8))
+FROZEN = Arm("frozen", "minilm", "frozen", "text", 128)
+ASKED = Arm("asked", "smoke_qwen3", "verbalizer", "text", 128)
+GOOD = (
+    Arm("chance", "prior", "fit", "none"),
+    COUNT,
+    FEW,
+    FROZEN,
+    Arm("mlp", "minilm", "frozen", "text", 128, head="mlp"),
+    Arm("lora", "minilm", "lora", "text", 512, k=(8,)),
+    Arm("full", "minilm", "full", "text", 16),
+    ASKED,
+    Arm("shown", "smoke_llama", "verbalizer", "text", 128, k=(8, 16), mode="in_context", shots=8),
+    Arm("tuned", "smoke_llama", "verbalizer", "text", 128, mode="lora", four_bit=True),
+    Arm("joined", "logistic_regression", "concat", "none", of=("count_lr", "frozen")),
+    Arm("stacked", "logistic_regression", "stack", "none", of=("count_lr", "joined")),
+    Arm("few_stack", "logistic_regression", "stack", "none", of=("few_lr", "lora"), k=(8,)),
+)
+
+
+def study(*arms: Arm, **changes) -> Study:
+    given = {"name": "s", "question": "?", "data": "simulated", "tasks": ("t",), "comparisons": (), **changes}
+    return Study(arms=arms, source=Source(), **given)
+
+
+def test_possible_arms_pass():
+    require_possible_arms(study(*GOOD), MODELS)
+    assert {arm.regime for arm in GOOD} == {"fit", "frozen", "lora", "full", "verbalizer", "concat", "stack"}
+
+
+def changed(arm: Arm, **changes) -> Arm:
+    return dataclasses.replace(arm, name="wrong", **changes)
+
+
+WRONG = {
+    "baseline on text": (changed(COUNT, input="text", max_tokens=128), ["`fit` on input `counts`"]),
+    "encoder on counts": (changed(FROZEN, input="counts", max_tokens=None), ["`lora` on input `text`"]),
+    "encoder on codes": (changed(FROZEN, input="sequence", max_tokens=None), ["`frozen` on input `text`"]),
+    "prior on counts": (changed(COUNT, model="prior"), ["`fit` on input `none`"]),
+    "boosting as a joining head": (
+        changed(COUNT, model="lightgbm", regime="concat", input="none", of=("count_lr", "frozen")),
+        ["impossible for model `lightgbm`"],
+    ),
+    "longer than the model reads": (changed(FROZEN, max_tokens=513), ["513", "16 to 512"]),
+    "longer than a context": (changed(ASKED, max_tokens=9000), ["9000", "16 to 8192"]),
+    "too short": (changed(FROZEN, max_tokens=15), ["15", "16 to 512"]),
+    "context of counts": (changed(COUNT, max_tokens=64), ["`max_tokens`", "drop it"]),
+    "parts without joining": (changed(COUNT, of=("few_lr", "frozen")), ["`of`", "concat and stack"]),
+    "one part": (changed(COUNT, regime="concat", input="none", of=("frozen",)), ["two or more"]),
+    "a part twice": (
+        changed(COUNT, regime="concat", input="none", of=("frozen", "frozen")),
+        ["each once"],
+    ),
+    "scores as a representation": (
+        changed(COUNT, regime="concat", input="none", of=("asked", "frozen")),
+        ["`asked`", "verbalizer", "frozen"],
+    ),
+    "stack of a stack": (
+        changed(COUNT, regime="stack", input="none", of=("stacked", "frozen")),
+        ["`stacked`", "stack"],
+    ),
+    "stack of chance": (
+        changed(COUNT, regime="stack", input="none", of=("chance", "frozen")),
+        ["`chance`"],
+    ),
+    "stack at a k that a part has not": (
+        changed(COUNT, regime="stack", input="none", of=("few_lr", "lora"), k=(4,)),
+        ["`lora`", "[4]"],
+    ),
+    "stack of all labels on few": (
+        changed(COUNT, regime="stack", input="none", of=("count_lr", "few_lr")),
+        ["`few_lr`"],
+    ),
+    "an encoder asked": (changed(FROZEN, regime="verbalizer"), ["`minilm`", "encoder"]),
+    "zero-shot with labels": (changed(ASKED, k=(8,)), ["zero-shot", "drop `k`"]),
+    "in context without a draw": (changed(ASKED, mode="in_context", shots=2), ["wrong value 2", "`k`"]),
+    "in context beyond the draw": (
+        changed(ASKED, mode="in_context", shots=9, k=(8,)),
+        ["wrong value 9", "smallest of `k`"],
+    ),
+    "in context without shots": (changed(ASKED, mode="in_context", k=(8,)), ["wrong value 0"]),
+    "shots while tuned": (changed(ASKED, mode="lora", shots=2), ["`shots`", "`lora`"]),
+    "mode of a frozen model": (changed(FROZEN, mode="lora"), ["`mode`", "verbalizer"]),
+    "head of a tuned model": (changed(FROZEN, regime="lora", head="mlp"), ["`head`", "frozen"]),
+    "four bits in full": (changed(FROZEN, regime="full", four_bit=True), ["`four_bit`", "lora"]),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_an_impossible_arm_is_refused_with_what_is_allowed(case):
+    arm, said = WRONG[case]
+    with pytest.raises(InputError) as refused:
+        require_possible_arms(study(*GOOD, arm), MODELS)
+    for words in ("`wrong`", *said):
+        assert words in str(refused.value)
+
+
+def test_more_configurations_than_a_grid_holds_are_refused():
+    with pytest.raises(InputError, match=r"7 for `configurations`.*1 to 6"):
+        require_possible_arms(study(COUNT, configurations=7), MODELS)
+
+
+def test_arms_without_chance_run_once():
+    named = {arm.name: arm for arm in GOOD}
+    once = {name for name, arm in named.items() if not depends_on_seed(arm, named)}
+    assert once == {"chance", "count_lr", "few_lr", "frozen", "asked", "shown", "joined"}
