@@ -69,9 +69,10 @@ ANY_DATA_END, ANY_CODING_LAG = "2345-06-07", 98_765
 
 @cache
 def study_project(data_end: str, coding_lag_days: int) -> Project:
-    """Return the project as compiled for a data end (a date or `none`) and a lag, without running dbt again."""
+    """Return the project as compiled for a data end and a lag, without running dbt again."""
     project = compile_project(data_end=ANY_DATA_END, coding_lag_days=ANY_CODING_LAG)
-    day = "cast(null as date)" if data_end == "none" else f"cast('{data_end}' as date)"
+    constant = f"cast('{data_end}' as date)"
+    day = {"none": "cast(null as date)", "auto": "last_end_date"}.get(data_end, constant)
     places = {f"cast('{ANY_DATA_END}' as date)": day, str(ANY_CODING_LAG): str(coding_lag_days)}
     models = dict(project.models)
     for given, instead in places.items():

@@ -34,6 +34,7 @@ CONCERNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("matched_event", "recorded", "value_operator", ("value",)),
     ("matched_event", "recorded", "unit_concept_id", ("value",)),
     ("matched_event", "recorded", "ISNAN", ("value",)),
+    ("matched_event", "recorded", "'any'", ("value_outcome",)),
     ("matched_event", "recorded", "value_as_number > ", ("operator >",)),
     ("matched_event", "recorded", "value_as_number >= ", ("operator >=",)),
     ("matched_event", "recorded", "value_as_number < ", ("operator <",)),
@@ -57,10 +58,15 @@ CONCERNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("entry", "of_landmark", "birth_date", ("landmark_age",)),
     ("entry", "described", "tar_end", ("tar_end_visit",)),
     ("candidate", "asked", "", ("confirm",)),
+    # whether a window is closed decides only what holds at most so often: see the arguments on `pending`
+    ("candidate", "asked", "follow_up_policy = 'negative'", ("confirm_at_most",)),
+    ("candidate", "asked", "observation_period_end_date >=", ("confirm_at_most",)),
+    ("candidate", "asked", "death_date <= at_risk", ("confirm_at_most",)),
     ("candidate", "counted", "", ("confirm",)),
     ("candidate", "counted", "outcome_date", ("confirm_in_visit",)),
     ("candidate", "row_state", "", ("confirm",)),
     ("candidate", "row_state", "max_count", ("confirm_at_most",)),
+    ("candidate", "row_state", "is_closed", ("confirm_at_most",)),
     ("candidate", "group_state", "", ("confirm",)),
     ("candidate", "judged", "", ("confirm",)),
     ("candidate", "", "state", ("confirm",)),
@@ -94,6 +100,7 @@ CONCERNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("entry_label", "reasoned", "is_outcome_before_time_at_risk", ("gap",)),
     ("entry_label", "reasoned", "is_outcome_known_later", ("forbidden_outcome",)),
     ("entry_label", "reasoned", "death_available_date", ("death_lag",)),
+    ("entry_label", "reasoned", "death_available_date >", ("at_risk_on_index_day",)),
     ("entry_step", "judged", "age_min", ("age_min",)),
     ("entry_step", "judged", "age_max", ("age_max",)),
     ("entry_step", "judged", "sex_concept_id", ("sex",)),
@@ -128,7 +135,7 @@ CONCERNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("cohort_step", "criterion_group", "", EVENT_WINDOWS),
     ("example", "last_visit", "", ("moved_index",)),
     ("example", "moved", "", ("moved_index",)),
-    ("event_availability", "", "result_date", ("result_date",)),
+    ("event_availability", "", "result_date", ("rule result_date",)),
     ("event_availability", "", "lag_days", ("lag",)),
     ("event_availability", "ruled", "of_type", ("type_rule",)),
 )
@@ -153,6 +160,8 @@ def fields_of(template: Template) -> Iterator[str]:
         yield str(task["entry_limit"])
         yield from (name for name, column in _COLUMNS.items() if task.get(column) not in (None, ""))
         yield from (name for name, (column, value) in _VALUES.items() if task.get(column) == value)
+        if int(task["tar_start_days"]) == 0:
+            yield "at_risk_on_index_day"
         if int(task["prior_observation_days"]) > 0:
             yield "prior_observation"
         if task["outcome_in_history"] != "allow" and int(task["tar_start_days"]) > 1:
@@ -166,7 +175,7 @@ def fields_of(template: Template) -> Iterator[str]:
         if int(template.vars["coding_lag_days"]) > 0:
             yield "coding_lag"
     for row in template.availability:
-        yield str(row["rule"])
+        yield f"rule {row['rule']}"
         if row["type_concept_id"] not in (None, ""):
             yield "type_rule"
         if int(row["lag_days"]) > 0:

@@ -21,7 +21,7 @@ COMPARED = {
     " sex_concept_id",
     "label": "task, person_id, index_date, y_true, reason, outcome_date, follow_up_end_date",
     "attrition": "task, step, entries, persons, cases",
-    "example_input": "task, example_id, person_id, n_events",
+    "example_input": "task, example_id, person_id, first_event_no, last_event_no, n_events",
     "availability_count": "source_table, kind, applied_rule, n_events",
 }
 

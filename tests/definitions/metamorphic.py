@@ -143,7 +143,7 @@ def _shifted(column: str, value: Any) -> Any:
 
 def _add_irrelevant(template: Template, tables: Table) -> tuple[Template, Table]:
     """Add records of codes that no concept set has, on days that other records have."""
-    return template, _with(
+    return template, joined(
         tables,
         {
             table: [
@@ -157,7 +157,8 @@ def _add_irrelevant(template: Template, tables: Table) -> tuple[Template, Table]
     )
 
 
-def _with(tables: Table, added: Table) -> Table:
+def joined(tables: Table, added: Table) -> Table:
+    """Return the rows of both."""
     return {name: [*tables.get(name, ()), *added.get(name, ())] for name in {**tables, **added}}
 
 
@@ -172,96 +173,3 @@ RELATIONS = (
     Relation("irrelevant_codes_added", _add_irrelevant, inputs=False),
     Relation("two_threads", _same, threads=2),
 )
-
-
-@dataclass(frozen=True)
-class Poisoned:
-    """How many examples had absurd events added behind them, and how many input events changed."""
-
-    examples: int
-    differences: int
-
-
-INPUT_EVENTS = """
-select shown.task, shown.example_id, shown.n_events, event.*
-from {0}example_input as shown
-semi join {0}poisoned as poisoned using (task, example_id)
-left join {0}clinical_event as event
-    on shown.person_id = event.person_id
-    and event.event_no between shown.first_event_no and shown.last_event_no
-"""
-POISON_DAYS_AFTER = (1, 2, 30)
-
-
-def poisoned_after(stack: Stack, before: Database) -> dict[str, Poisoned]:
-    """Add every criterion's codes, visits and a death after one index a person; return counts by task."""
-    return {
-        row["task"]: _poisoned(stack, before, row["task"], POISON_DAYS_AFTER)
-        for row in stack.template.tasks
-        if row["design"] == "prospective"
-    }
-
-
-def poisoned_on_the_day(stack: Stack, before: Database) -> dict[str, Poisoned]:
-    """Add the same on the index day, for tasks that leave it out of the inputs; examples that leave are not compared."""
-    return {
-        row["task"]: _poisoned(stack, before, row["task"], (0,))
-        for row in stack.template.tasks
-        if row["design"] == "prospective" and row["index_day_input"] == "exclude"
-    }
-
-
-def _poisoned(stack: Stack, before: Database, task: str, days: tuple[int, ...]) -> Poisoned:
-    """Compare the input events of one example a person before and after; cohort rows stay if all is later."""
-    chosen = before.rows(
-        "select person_id, example_id, index_date from cohort where task = ?"
-        " qualify row_number() over (partition by person_id order by sha256(example_id)) = 1",
-        [task],
-    )
-    added = _poison(stack.template, [(person, index) for person, _, index in chosen], days)
-    with built(stack.template, _with(stack.tables, added)) as after:
-        left = set(after.rows("select person_id, example_id, index_date from cohort where task = ?", [task]))
-        stayed = [row for row in chosen if row in left]
-        gone = len(chosen) - len(stayed) if min(days) > 0 else 0
-        events = []
-        for database in (before, after):
-            database.connection.execute(
-                "create or replace temp table poisoned (task varchar, example_id varchar)"
-            )
-            if stayed:
-                database.connection.executemany(
-                    "insert into poisoned values (?, ?)", [(task, example) for _, example, _ in stayed]
-                )
-            events.append(
-                set(database.rows(INPUT_EVENTS.format("").replace("poisoned as", "temp.poisoned as")))
-            )
-    return Poisoned(len(stayed), gone + len(events[0] ^ events[1]))
-
-
-def _poison(template: Template, indexes: list[tuple[int, date]], days: tuple[int, ...]) -> Table:
-    """Return records of every listed concept, visits of every listed concept and a death, after each index."""
-    concepts = sorted({int(row["concept_id"]) for row in template.concept_sets})
-    draw = random.Random(0)
-    added: Table = {name: [] for name in (*EVENT_TABLES, "visit_occurrence", "death")}
-    for number, (person_id, index) in enumerate(indexes):
-        for place, day in enumerate(days):
-            when, identity = index + timedelta(day), FIRST_NEW_ID + number * len(days) + place
-            concept_id = draw.choice(concepts)
-            for table, (key, concept, dated) in EVENT_TABLES.items():
-                row = {key: identity, "person_id": person_id, concept: concept_id, dated: when}
-                if table in ("measurement", "observation"):
-                    row |= {"value_as_number": 1e12}
-                added[table].append(row)
-            if day > 0:
-                added["visit_occurrence"].append(
-                    {
-                        "visit_occurrence_id": identity,
-                        "person_id": person_id,
-                        "visit_concept_id": concept_id,
-                        "visit_start_date": when,
-                        "visit_end_date": when,
-                    }
-                )
-        if min(days) > 0:
-            added["death"].append({"person_id": person_id, "death_date": index + timedelta(max(days))})
-    return added

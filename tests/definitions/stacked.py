@@ -12,6 +12,7 @@ from typing import Any
 
 from definitions import oracle, world
 from definitions.compiled import Database, Project, study_project
+from definitions.mixed import EVERY_KIND, roughened, without_concept_rows
 from definitions.templates import Template
 
 COHORT = """
@@ -22,7 +23,12 @@ LABEL = """
 select person_id, index_date, y_true, reason, outcome_date, follow_up_end_date from label where task = ?
 """
 INPUT = """
-select cohort.person_id, cohort.index_date, example_input.n_events
+select
+    cohort.person_id,
+    cohort.index_date,
+    example_input.first_event_no,
+    example_input.last_event_no,
+    example_input.n_events
 from example_input inner join cohort using (task, example_id)
 where example_input.task = ?
 """
@@ -82,30 +88,41 @@ class Stack:
     @cached_property
     def worlds(self) -> list[tuple[int, Table]]:
         """The worlds by seed, with disjoint ids."""
+        if self.template.name != EVERY_KIND:
+            places = enumerate(self.seeds)
+            return [(s, world.draw(self.template, s, 1 + world.STRIDE * place)) for place, s in places]
+        drawn = replace(self.template, vars={**self.template.vars, "data_end": "none"})
         return [
-            (seed, world.draw(self.template, seed, 1 + world.STRIDE * place))
+            (seed, roughened(world.draw(drawn, seed, 1 + world.STRIDE * place), seed))
             for place, seed in enumerate(self.seeds)
         ]
 
     @cached_property
+    def vocabulary(self) -> Table:
+        """Concepts and ancestors, the same for all worlds."""
+        rows = world.vocabulary(self.template)
+        return without_concept_rows(rows) if self.template.name == EVERY_KIND else rows
+
+    @cached_property
     def tables(self) -> Table:
         """All worlds in one set of tables, with the template's vocabulary."""
-        return world.stack([tables for _, tables in self.worlds], world.vocabulary(self.template))
+        return world.stack([tables for _, tables in self.worlds], self.vocabulary)
+
+    @cached_property
+    def _study(self) -> Template:
+        return replace(self.template, vars={**self.template.vars, "data_end": self._data_end()})
 
     @cached_property
     def expected(self) -> list[dict[str, oracle.Result]]:
         """What the oracle makes of each world, by task."""
-        vocabulary = world.vocabulary(self.template)
-        template = replace(self.template, vars={**self.template.vars, "data_end": self._data_end()})
-        return [oracle.compute_all({**vocabulary, **tables}, template) for _, tables in self.worlds]
+        return [oracle.compute_all({**self.vocabulary, **tables}, self._study) for _, tables in self.worlds]
 
     @cached_property
     def rules(self) -> Counter[tuple[str, str]]:
         """How many events the oracle dated by which case of the availability rules, by source table."""
-        vocabulary = world.vocabulary(self.template)
         counts: Counter[tuple[str, str]] = Counter()
         for _, tables in self.worlds:
-            counts.update(oracle.read_source({**vocabulary, **tables}, self.template).availability)
+            counts.update(oracle.read_source({**self.vocabulary, **tables}, self._study).availability)
         return counts
 
     def _data_end(self) -> str:
@@ -162,7 +179,7 @@ def differences(stack: Stack, database: Database) -> list[Difference]:
         for part, query, rows in (
             ("cohort", COHORT, [_fields(r, 6) for result in results for r in result.cohort]),
             ("label", LABEL, [_fields(r, 6) for result in results for r in result.labels]),
-            ("input", INPUT, [_fields(r, 3) for result in results for r in result.inputs]),
+            ("input", INPUT, [_numbered(r) for result in results for r in result.inputs]),
         ):
             made = database.rows(query, [task])
             for seed, sql, ours in _only_one(made, rows, seed_of):
@@ -187,6 +204,12 @@ def availability_counts(stack: Stack) -> list[tuple[str, str, int]]:
 
 def _fields(row: Any, count: int) -> tuple[Any, ...]:
     return tuple(list(vars(row).values())[:count])
+
+
+def _numbered(row: oracle.InputRow) -> tuple[Any, ...]:
+    """Return an input as the run of events it is: a person's events are numbered from 1 as they became known."""
+    first, last = (1, row.n_events) if row.n_events else (None, None)
+    return row.person_id, row.index_date, first, last, row.n_events
 
 
 def _only_one(

@@ -5,26 +5,34 @@ available is taken away and the same SQL runs again: the cohort rows up to the i
 must the input events of the example.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from definitions.compiled import Database
+from definitions.shown import Shown, shown_twice
 
 WHOLE = "whole"  # the database that keeps what the full source gave
-KEPT = ("event_availability", "clinical_event", "cohort", "example_input", "study_period")
+KEPT = ("event_availability", "clinical_event", "cohort", "label", "example_input", "study_period")
 CUT_TABLES = ("person", "observation_period", "visit_occurrence", "death")
 EVENT_TABLES = ("condition_occurrence", "drug_exposure", "procedure_occurrence", "measurement", "observation")
 
 
 @dataclass(frozen=True)
 class Compared:
-    """How many examples of a task were rebuilt, out of how many; both differences must be 0."""
+    """How many examples of a task were rebuilt, out of how many; the three differences must be 0.
+
+    Differences count rows of the cohort, input events, and files of texts, counts and sequences; `shown` is
+    how many examples these files hold.
+    """
 
     examples: int
     compared: int
+    shown: int
     cohort_differences: int
     input_differences: int
+    shown_differences: int
 
 
 def keep_whole(database: Database) -> None:
@@ -47,14 +55,18 @@ def invariance(
     including = next(row for row in seeds["tasks"] if row["task"] == task)["index_day_input"] == "include"
     examples = database.rows(f"select count(*) from {WHOLE}.cohort where task = ?", [task])[0][0]
     compared = wrong_rows = wrong_inputs = 0
+    written = Shown(0, 0)
     for number in range(1, passes + 1):
         chosen = _choose(database, task, number)
         if not chosen:
             break
         compared += chosen
         wrong_rows += _cohort_differences(database, task)
-        wrong_inputs += _input_differences(database, task, including=including)
-    return Compared(examples, compared, wrong_rows, wrong_inputs)
+        with _known_inputs(database, including=including):
+            wrong_inputs += _input_differences(database, task)
+            if number == 1:
+                written = shown_twice(database, WHOLE, task)
+    return Compared(examples, compared, written.examples, wrong_rows, wrong_inputs, written.differences)
 
 
 def _only(
@@ -131,7 +143,7 @@ def _cohort_differences(database: Database, task: str) -> int:
         """
     )
     _run(database)
-    columns = f"whole.* replace (least(whole.observation_period_end_date, cut.index_date)"
+    columns = "whole.* replace (least(whole.observation_period_end_date, cut.index_date)"
     cut = "rebuilt.* replace (least(rebuilt.observation_period_end_date, cut.index_date)"
     return _only_one(
         database,
@@ -144,9 +156,17 @@ def _cohort_differences(database: Database, task: str) -> int:
     )
 
 
-def _input_differences(database: Database, task: str, *, including: bool) -> int:
-    """Count input events, with every column and in their order, that only one of the two inputs has."""
+@contextmanager
+def _known_inputs(database: Database, *, including: bool) -> Iterator[None]:
+    """Rebuild the inputs of the chosen examples from what was available before the index, or by its end."""
     _cut_events(database, "<=" if including else "<")
+    with database.instead("cohort", "from chosen"):
+        _run(database, "cohort")
+        yield
+
+
+def _input_differences(database: Database, task: str) -> int:
+    """Count input events, with every column and in their order, that only one of the two inputs has."""
     events = """
         select shown.example_id, shown.n_events, event.*
         from {0}example_input as shown
@@ -155,9 +175,7 @@ def _input_differences(database: Database, task: str, *, including: bool) -> int
             on shown.person_id = event.person_id
             and event.event_no between shown.first_event_no and shown.last_event_no
     """
-    with database.instead("cohort", "from chosen"):
-        _run(database, "cohort")
-        return _only_one(database, events.format(f"{WHOLE}."), events.format(""), task)
+    return _only_one(database, events.format(f"{WHOLE}."), events.format(""), task)
 
 
 def _cut_events(database: Database, comparison: str) -> None:
