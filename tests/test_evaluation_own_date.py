@@ -60,6 +60,25 @@ def test_a_refit_that_changes_nothing_differs_by_nothing_and_has_the_interval_of
     assert (row.value, row.ci_low, row.ci_high) == (evaluated.value, evaluated.ci_low, evaluated.ci_high)
 
 
+def test_several_seeds_are_drawn_alike_on_both_sides(pair):
+    table, available, _ = pair
+    seeds = pd.concat(
+        [available, *(available.assign(seed=seed, y_score=shuffled(table, seed)) for seed in (2, 3))]
+    )
+    found = own_date_metrics("t", {"a": seeds}, {"a": seeds.copy()}, n_bootstrap=80, seed=3)
+    same = value(found, "a", "auroc_own_date_difference")
+    assert (same.value, same.ci_low, same.ci_high) == (0, 0, 0)
+    evaluated = value(evaluate_task("t", {"a": seeds}, n_bootstrap=80, seed=3).metrics, "a", "auroc")
+    row = value(found, "a", "auroc_own_date")
+    assert (row.ci_low, row.ci_high) == pytest.approx((evaluated.ci_low, evaluated.ci_high))
+    with pytest.raises(ValueError, match="the same seeds"):
+        own_date_metrics("t", {"a": seeds}, {"a": available}, n_bootstrap=20, seed=3)
+
+
+def shuffled(table: pd.DataFrame, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random(len(table))
+
+
 def test_few_shot_rows_are_not_read(pair):
     table, available, own = pair
     shots = arm(table, np.full(len(table), 0.5), 3.0, seed=9).assign(k=8, draw=0)

@@ -71,7 +71,7 @@ def bootstrap(
     runs = {name: np.atleast_2d(np.asarray(values, dtype=np.float64)) for name, values in scores.items()}
     wanted = {name: (BOOTSTRAP_METRICS if metrics is None else metrics[name]) for name in runs}
     prepared = {name: [_Prepared(labels, run) for run in stack] for name, stack in runs.items()}
-    run_weights = {name: _draw_runs(len(stack), n_bootstrap, seed, name) for name, stack in runs.items()}
+    run_weights = {name: draw_runs(len(stack), n_bootstrap, seed, name) for name, stack in runs.items()}
     values = {name: {metric: np.empty(n_bootstrap) for metric in wanted[name]} for name in runs}
     shares = np.empty(n_bootstrap)
     n_redrawn = 0
@@ -154,7 +154,7 @@ def _draw_persons(rng: np.random.Generator, n_replicates: int, n_persons: int) -
     return np.ascontiguousarray(counts.reshape(n_replicates, n_persons).T, dtype=np.float64)
 
 
-def _draw_runs(n_runs: int, n_bootstrap: int, seed: int, name: str) -> FloatArray:
+def draw_runs(n_runs: int, n_bootstrap: int, seed: int, name: str) -> FloatArray:
     """Share of each run in each replicate, float64 (R, S), rows summing to 1; one run: all ones."""
     if n_runs == 1:
         return np.ones((n_bootstrap, 1))

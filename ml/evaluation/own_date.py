@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.evaluation.bootstrap import bootstrap, percentile_interval
-from ml.evaluation.measure import METRIC_COLUMNS, metrics_table
+from ml.evaluation.bootstrap import bootstrap, draw_runs, percentile_interval
+from ml.evaluation.measure import METRIC_COLUMNS, metrics_table, run_key
 from ml.evaluation.metrics import FloatArray, auroc, has_both_classes
 from ml.evaluation.predictions import ScoredSet, arrange, require_equal_held_out
 
@@ -24,8 +24,8 @@ def own_date_metrics(
 ) -> pd.DataFrame:
     """Rows of the metrics table: `auroc_own_date` and its difference to the arm's AUROC, on held-out.
 
-    The difference is own date - available; its interval draws the same persons for both, and the same as
-    the evaluation does. Of several runs the mean counts, as there.
+    The difference is own date - available; its interval draws the same persons and runs for both, and the
+    same as the evaluation does. Of several runs (seeds) the mean counts, as there.
 
     Args:
         task: for the rows.
@@ -36,12 +36,15 @@ def own_date_metrics(
 
     Raises:
         HeldOutMismatchError: an arm was scored on other examples than its refit.
+        ValueError: an arm has other seeds than its refit.
         KeyError: an arm without its refit.
     """
     rows: list[dict[str, Any]] = []
     for arm in sorted(available):
         one, other = _held_out(arm, available[arm]), _held_out(arm, own_date[arm])
         require_equal_held_out([one, _named(other)])
+        if one.runs != other.runs:
+            raise ValueError(f"`{arm}` has {len(one.runs)} runs, its refit others: the same seeds are needed")
         rows += _rows(task, one, other, n_bootstrap=n_bootstrap, seed=seed)
     return metrics_table(rows)
 
@@ -67,17 +70,8 @@ def _rows(
     fixed |= {"seed": seeds.pop() if len(seeds) == 1 else None}
     if not has_both_classes(one.y_true):
         return [fixed | {"metric": OWN_DATE}, fixed | {"metric": DIFFERENCE}]
-    scores = {"available": one.score, "own date": other.score}
-    replicates = bootstrap(
-        one.y_true,
-        one.person_id,
-        scores,
-        n_bootstrap=n_bootstrap,
-        seed=seed,
-        metrics=dict.fromkeys(scores, ("auroc",)),
-    )
-    drawn = {name: values["auroc"] for name, values in replicates.values.items()}
-    point = {name: _mean_auroc(one.y_true, score) for name, score in scores.items()}
+    drawn = _replicates({"available": one, "own date": other}, n_bootstrap=n_bootstrap, seed=seed)
+    point = {"available": _mean_auroc(one), "own date": _mean_auroc(other)}
     found = (
         (OWN_DATE, point["own date"], drawn["own date"]),
         (DIFFERENCE, point["own date"] - point["available"], drawn["own date"] - drawn["available"]),
@@ -89,5 +83,27 @@ def _rows(
     return rows
 
 
-def _mean_auroc(y_true: FloatArray, runs: FloatArray) -> float:
-    return float(np.mean([value for run in runs if (value := auroc(y_true, run)) is not None]))
+def _replicates(sets: Mapping[str, ScoredSet], *, n_bootstrap: int, seed: int) -> dict[str, FloatArray]:
+    """AUROC of each set in each replicate, float64 (R,), the mean over the runs drawn."""
+    one = next(iter(sets.values()))
+    scores = {f"{name}|{run}": score for name, held in sets.items() for run, score in enumerate(held.score)}
+    found = bootstrap(
+        one.y_true,
+        one.person_id,
+        scores,
+        n_bootstrap=n_bootstrap,
+        seed=seed,
+        metrics=dict.fromkeys(scores, ("auroc",)),
+    )
+    shares = draw_runs(len(one.runs), n_bootstrap, seed, run_key(one.name, None, "score"))
+    return {
+        name: np.sum(
+            [shares[:, run] * found.values[f"{name}|{run}"]["auroc"] for run in range(len(one.runs))], axis=0
+        )
+        for name in sets
+    }
+
+
+def _mean_auroc(one: ScoredSet) -> float:
+    values = [auroc(one.y_true, run) for run in one.score]
+    return float(np.mean([value for value in values if value is not None]))
