@@ -170,6 +170,16 @@ def test_a_few_null_labels_cannot_be_had_from_cohort_and_splits():
     assert not hidden & {"n:held_out", "cases:held_out"}
 
 
+def test_a_long_flow_hides_no_more_than_a_small_step_asks_for():
+    """Eight cases leave at one step among many that take nobody: entries stay, and some cases go."""
+    entries, cases = [2694, 2630, 2630, 2630, 2607, 2607, 2570], [479, 479, 479, 479, 471, 471, 471]
+    hidden = hidden_counts(flow(*zip(entries, cases, strict=True)), no_metrics())
+    assert not {name for name in hidden if not name.startswith("cases:")}
+    before, after = ({f"cases:{i}" for i in steps} for steps in (range(4), range(4, 7)))
+    assert before <= hidden or after <= hidden
+    assert not (before <= hidden and after <= hidden)
+
+
 def test_random_flows_never_give_a_small_step_away():
     rng = np.random.default_rng(3)
     for _ in range(25):

@@ -203,8 +203,22 @@ def _add_flow(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> Non
                 )
             counts[f"left-{column}:{i}"] = Count(left, is_published=False)
             sums.append((f"{column}:{i - 1}", (f"{column}:{i}", f"left-{column}:{i}")))
+    _add_spans(task, counts, sums)
     for reason, n in task.null_labels.items():
         counts[f"null:{reason}"] = Count(n)
+
+
+def _add_spans(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
+    """What left over several steps, where that is few: hidden steps between must not give it away."""
+    steps = range(len(task.attrition))
+    for column in ("entries", "persons", "cases", "non-entries"):
+        for first in steps:
+            for last in steps[first + 2 :]:
+                left = counts[f"{column}:{first}"].value - counts[f"{column}:{last}"].value
+                if 0 < left < SMALLEST_SHOWN:
+                    name = f"left-{column}:{first}-{last}"
+                    counts[name] = Count(left, is_published=False)
+                    sums.append((f"{column}:{first}", (f"{column}:{last}", name)))
 
 
 def _split_sizes(task: TaskFacts | None) -> dict[str, tuple[int, int]]:

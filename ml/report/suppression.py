@@ -45,6 +45,7 @@ def suppress_counts(counts: Mapping[str, Count], sums: Sequence[Sum]) -> frozens
 
     Small counts go first (primary). Then, for every small count, published or not, others go until a reader
     who knows all shown counts, all sums and that counts are not negative has at least 11 candidates for it.
+    Last, what turns out to be hidden in vain is shown again.
 
     Args:
         counts: name -> count.
@@ -58,9 +59,11 @@ def suppress_counts(counts: Mapping[str, Count], sums: Sequence[Sum]) -> frozens
     hidden = {name for name, count in counts.items() if not count.is_published}
     _hide(hidden, counts, {name for name, count in counts.items() if count.is_small})
     # Hiding one more count only widens the others' intervals, so each small count is settled once.
-    for name in [name for name, count in counts.items() if count.is_small]:
+    small = [name for name, count in counts.items() if count.is_small]
+    for name in small:
         while _candidates(name, counts, sums, hidden) < SMALLEST_SHOWN:
             _hide(hidden, counts, {_cheapest_beside(name, counts, sums, hidden)})
+    _show_again(hidden, counts, sums, small)
     return frozenset(name for name in hidden if counts[name].is_published)
 
 
@@ -115,6 +118,20 @@ def _candidates(name: str, counts: Mapping[str, Count], sums: Sequence[Sum], hid
 def _hide(hidden: set[str], counts: Mapping[str, Count], names: set[str]) -> None:
     hidden |= names
     hidden |= {twin for name in names if (twin := counts[name].twin) is not None}
+
+
+def _show_again(
+    hidden: set[str], counts: Mapping[str, Count], sums: Sequence[Sum], small: Sequence[str]
+) -> None:
+    """Show what was hidden in vain: each small count still has enough candidates without it."""
+    spare = {name for name in hidden if counts[name].is_published and not counts[name].is_small}
+    for name in sorted(spare, key=lambda name: (-counts[name].cost, -counts[name].value, name)):
+        together = {name, counts[name].twin} | {one for one in counts if counts[one].twin == name}
+        if name not in hidden or any(one is not None and counts[one].is_small for one in together):
+            continue
+        fewer = hidden - together
+        if all(_candidates(one, counts, sums, fewer) >= SMALLEST_SHOWN for one in small):
+            hidden.intersection_update(fewer)
 
 
 def _cheapest_beside(name: str, counts: Mapping[str, Count], sums: Sequence[Sum], hidden: set[str]) -> str:
