@@ -44,7 +44,7 @@ CRITERION_RULES: tuple[CriterionRule, ...] = (
         for field, smallest in (
             ("min_count", 0),
             ("max_count", 0),
-            ("unit_concept_id", 0),
+            ("unit_concept_id", 1),
             ("min_length_days", 1),
         )
     ),

@@ -202,6 +202,15 @@ TASK_RULES: tuple[TaskRule, ...] = (
         "`unconfirmed_policy` null_label only with `design` reproduction",
         lambda t: t.unconfirmed_policy != "null_label" or t.looks_ahead,
     ),
+    # the simulator's closed form follows the first event of the outcome's concepts over a fixed time
+    TaskRule(
+        "a_closed_form_is_of_a_first_event_in_a_fixed_time",
+        ("oracle", "role"),
+        "`oracle` closed_form only with `anchor` event, `tar_end` days, `outcome_in_history` forbid,"
+        " `death_policy` negative, `design` prospective, no `confirm` row and `outcome` rows of `domain`"
+        " Condition without value, visit or length",
+        lambda t: t.oracle != "closed_form" or _is_closed_form(t),
+    ),
     # designs that look ahead
     TaskRule(
         "the_index_moves_only_in_a_reproduction",
@@ -223,6 +232,19 @@ TASK_RULES: tuple[TaskRule, ...] = (
     ),
     _only_if("breaks", "design", "with `design` reproduction", lambda t: t.looks_ahead),
 )
+
+
+def _is_closed_form(task: Task) -> bool:
+    plain = all(
+        row.domain == "Condition" and row.value_concept_set is None and row.same_visit_as is None
+        for row in task.rows("outcome")
+    )
+    return (
+        plain
+        and (task.anchor, task.tar_end, task.design) == ("event", "days", "prospective")
+        and (task.outcome_in_history, task.death_policy) == ("forbid", "negative")
+        and not task.rows("confirm")
+    )
 
 
 def _is_date(text: str) -> bool:

@@ -38,12 +38,12 @@ def label(record: Record, task: Task, index: Index, period: Period, sets: Concep
     if record.death and record.death.date <= index.day < record.death.available:
         return null("death_before_index_known_later")
     tar_start = after(index.day, task.tar_start_days)
-    if task.outcome_in_history == "forbid":
-        if any(in_history(o.date, index.day, task) and o.known > index.day for o in outcomes):
-            return null("outcome_before_index_known_later")
-    if task.outcome_in_history != "allow":
-        if any(index.day < o.date < tar_start for o in outcomes):
-            return null("outcome_before_time_at_risk")
+    known_later = any(in_history(o.date, index.day, task) and o.known > index.day for o in outcomes)
+    if task.outcome_in_history == "forbid" and known_later:
+        return null("outcome_before_index_known_later")
+    in_gap = any(index.day < o.date < tar_start for o in outcomes)
+    if task.outcome_in_history != "allow" and in_gap:
+        return null("outcome_before_time_at_risk")
     if task.anchor == "visit_end":
         entry_set = task.rows("entry")[0].concept_set
         if any(v.start == after(index.day, 1) for v in visits_of(record, entry_set, sets)):
