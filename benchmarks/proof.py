@@ -7,6 +7,7 @@ truncation invariance, metamorphic relations. Ends with 1 if anything differs, s
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ METAMORPHIC_WORLDS = 50
 SIMULATED_PERSONS = 1_000
 PASSES = 4  # examples of one person that are cut, one at a time
 EVERY_KIND = "every_kind"
+PROVED = ("dbt_project", "tests/definitions")
 PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb", "hypothesis", "sqlglot")
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -38,25 +40,40 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 def main() -> int:
     """Run every part, whatever the others do; return 0 if all hold."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="The proof of the definitions at full size")
     parser.add_argument("--worlds", type=int, default=WORLDS)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--templates", nargs="*", help="only these (all of them by default)")
+    parser.add_argument(
+        "--run", type=Path, help="where the run is kept; one that is there is summed up again"
+    )
     given = parser.parse_args()
-    started = time.monotonic()
-    parts = run_parts(given.worlds)
-    record = {
-        "commit": _git("rev-parse", "HEAD"),
-        "changed_since": bool(_git("status", "--porcelain", "--", "dbt_project", "tests/definitions")),
-        "versions": {name: version(name) for name in PACKAGES},
-        "seconds": round(time.monotonic() - started),
-        **summed(parts),
-    }
+    kept = given.run if given.run and given.run.exists() else None
+    run = json.loads(kept.read_text(encoding="utf-8")) if kept else _run(given.worlds, given.templates)
+    if given.run and not kept:
+        write_json(given.run, run)
+    parts = run.pop("parts")
+    record = {**run, **summed({(part, name): result for part, name, result in parts})}
     write_json(given.results, record)
-    print(given.results.read_text(encoding="utf-8")[-1500:])
+    print(json.dumps({key: record[key] for key in ("holds", "errors", "seconds", "total")}, indent=2))
     return 0 if record["holds"] else 1
 
 
-def run_parts(worlds: int) -> dict[tuple[str, str], dict[str, Any]]:
+def _run(worlds: int, templates: list[str] | None) -> dict[str, Any]:
+    """Run the parts; return them with what they were run on."""
+    started = time.monotonic()
+    commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *PROVED)
+    parts = run_parts(worlds, templates)
+    return {
+        "commit": commit,
+        "changed_since_commit": bool(changed),
+        "versions": {name: version(name) for name in PACKAGES},
+        "seconds": round(time.monotonic() - started),
+        "parts": [[part, name, result] for (part, name), result in parts.items()],
+    }
+
+
+def run_parts(worlds: int, only: list[str] | None = None) -> dict[tuple[str, str], dict[str, Any]]:
     """Return what each part found by (part, template or source), the longest begun first."""
     from definitions.mixed import STUDIES
     from definitions.templates import TEMPLATES
@@ -65,6 +82,7 @@ def run_parts(worlds: int) -> dict[tuple[str, str], dict[str, Any]]:
     jobs += [("truncation", source) for source in SOURCES]
     jobs += [("metamorphic", name) for name in TEMPLATES]
     jobs += [(part, name) for part in ("worlds", "dbt_build") for name in STUDIES]
+    jobs = [job for job in jobs if only is None or job[1] in only]
     found: dict[tuple[str, str], dict[str, Any]] = {}
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(run_part, part, name, worlds): (part, name) for part, name in jobs}
@@ -79,10 +97,10 @@ def run_parts(worlds: int) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _left(found: dict[tuple[str, str], dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Return the names of mutants that survive every template they concern, without an argument."""
+    """Return the names of mutants that survive every template they concern."""
     records = [result for (part, _), result in found.items() if part == "mutants"]
     killed = {tuple(name) for record in records for name in record.get("killed_names", [])}
-    return sorted({tuple(name) for record in records for name in record.get("survived", [])} - killed)
+    return sorted({tuple(name) for record in records for name in record.get("survived_names", [])} - killed)
 
 
 def run_part(part: str, name: Any, worlds: int) -> dict[str, Any]:
@@ -113,7 +131,7 @@ def _dbt_build(name: str, worlds: int) -> dict[str, Any]:
 def _mutants(name: str, worlds: int) -> dict[str, Any]:
     from definitions.proving import judged, mutant_record
 
-    return mutant_record(name, judged(name, worlds))
+    return mutant_record(judged(name, worlds))
 
 
 def _where_kinds_meet(names: list[tuple[Any, ...]], worlds: int) -> dict[str, Any]:
@@ -121,10 +139,8 @@ def _where_kinds_meet(names: list[tuple[Any, ...]], worlds: int) -> dict[str, An
 
     verdicts = judged_where_kinds_meet(set(names), worlds)
     return {
-        "made": len(names),
-        "killed": len(verdicts.killed),
-        "survived": [list(mutant.name) for mutant in verdicts.survived],
         "killed_names": [list(mutant.name) for mutant in verdicts.killed],
+        "survived_names": [list(mutant.name) for mutant in verdicts.survived],
     }
 
 
@@ -150,7 +166,7 @@ def _truncation(source: str, worlds: int) -> dict[str, Any]:
     return {"persons": SIMULATED_PERSONS, "tasks": tasks}
 
 
-PARTS: dict[str, Callable[[str, int], dict[str, Any]]] = {
+PARTS: dict[str, Callable[[Any, int], dict[str, Any]]] = {
     "worlds": _worlds,
     "dbt_build": _dbt_build,
     "mutants": _mutants,
@@ -163,23 +179,20 @@ PARTS: dict[str, Callable[[str, int], dict[str, Any]]] = {
 def summed(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
     """Return the record by part, with sums over templates, and whether everything holds.
 
-    A mutant that survives a template without an argument is killed elsewhere, by the worlds of another template
-    or where all kinds meet, or is open.
+    It does not hold if a part fails, a mutant survives everywhere without an argument, or an argued one dies.
     """
     by_part: dict[str, dict[str, Any]] = {}
     for (part, name), result in parts.items():
-        by_part.setdefault(part, {})[name] = result
-    met = by_part["mutants_where_kinds_meet"][EVERY_KIND]
-    records = [*by_part["mutants"].values(), met]
-    killed = {tuple(name) for record in records for name in record.pop("killed_names", [])}
-    opened = [name for name in met.pop("survived", []) if tuple(name) not in killed]
-    for record in by_part["mutants"].values():
-        record["killed_elsewhere"] = record.pop("survived", [])
-        record["killed_elsewhere"] = [n for n in record["killed_elsewhere"] if tuple(n) in killed]
+        by_part.setdefault(part, {})[name] = dict(result)
+    met = by_part.pop("mutants_where_kinds_meet", {}).get(EVERY_KIND, {})
+    opened, wrong = classify(by_part.setdefault("mutants", {}), met)
+    by_part["mutants_where_kinds_meet"] = met
     errors = [f"{part} {name}" for (part, name), result in parts.items() if "error" in result]
     return {
-        "holds": not errors and not opened,
+        "holds": not errors and not opened and not wrong,
         "errors": errors,
+        "mutants_open": opened,
+        "mutants_argued_and_killed": wrong,
         "total": {
             **{
                 key: sum(result.get(key, 0) for result in by_part["worlds"].values())
@@ -188,7 +201,6 @@ def summed(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
             "mutants_made": sum(result.get("made", 0) for result in by_part["mutants"].values()),
             "mutants_killed": sum(result.get("killed", 0) for result in by_part["mutants"].values()),
             "mutants_equivalent": sum(result.get("equivalent", 0) for result in by_part["mutants"].values()),
-            "mutants_open": opened,
             "examples_cut": sum(
                 compared["compared"]
                 for result in by_part["truncation"].values()
@@ -197,6 +209,29 @@ def summed(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
         },
         **by_part,
     }
+
+
+def classify(
+    records: dict[str, dict[str, Any]], met: dict[str, Any]
+) -> tuple[list[list[Any]], list[list[Any]]]:
+    """Count each template's survivors as equivalent or killed elsewhere; return the open and wrongly argued ones.
+
+    Equivalent is what has an argument and is killed nowhere; elsewhere is another template that the mutant
+    concerns, or all kinds of tasks in one study.
+    """
+    from definitions.equivalent import read_arguments
+
+    arguments = set(read_arguments())
+    every = [*records.values(), met]
+    killed = {tuple(name) for record in every for name in record.get("killed_names", [])}
+    survived = {tuple(name) for record in every for name in record.get("survived_names", [])}
+    for record in every:
+        names = [tuple(name) for name in record.pop("survived_names", [])]
+        record["killed"] = len(record.pop("killed_names", []))
+        record["made"] = record["killed"] + len(names)
+        record["equivalent"] = sum(name in arguments for name in names)
+        record["killed_elsewhere"] = sum(name in killed for name in names)
+    return sorted(map(list, survived - killed - arguments)), sorted(map(list, killed & arguments))
 
 
 def _git(*words: str) -> str:

@@ -1,8 +1,8 @@
 """Which mutants concern a template: a clause can only matter to tasks that fill in the field it reads.
 
-`FIELDS` names what a template's rows fill in. `CONCERNS` says what a mutated place needs: model, common table
-expression and a fragment of the mutated SQL (empty: any), and the fields of which one must be filled in. A place
-that no row names concerns every template.
+`CONCERNS` says what a mutated place needs: model, common table expression, a fragment of the mutated SQL
+(empty: any), and the fields of which one must be filled in. A place without a row concerns every template.
+`fields_of` names what a template's rows fill in.
 """
 
 from collections.abc import Iterator
@@ -106,11 +106,6 @@ CONCERNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("entry_step", "judged", "sex_concept_id", ("sex",)),
     ("entry_step", "judged", "prior_observation_days", ("prior_observation",)),
     ("entry_step", "judged", "is_outcome", ("forbidden_outcome",)),
-    ("entry_step", "judged", "follow_up_policy", ("data_end",)),
-    ("entry_step", "judged", "last_tar_end_date", ("data_end",)),
-    ("entry_step", "judged", "confirmation_days", ("data_end",)),
-    ("entry_step", "judged", "tar_end", ("data_end",)),
-    ("entry_step", "judged", "is_open", ("data_end",)),
     ("entry_step", "counted", "", EVENT_WINDOWS),
     ("entry_step", "counted", "window_start_days", ("window_start",)),
     ("entry_step", "counted", "window_end_days", ("window_end",)),

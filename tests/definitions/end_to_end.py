@@ -1,4 +1,4 @@
-"""One world through `dbt build` itself: landed as Parquet, seeds as CSV files, the database as dbt leaves it."""
+"""One world through `dbt build` itself: landed as Parquet, seeds as CSV, the database as dbt leaves it."""
 
 import csv
 import json
@@ -58,7 +58,7 @@ def _land(stack: Stack, folder: Path) -> Path:
 
 
 def _write_seeds(stack: Stack, folder: Path) -> None:
-    """Write the template's rows under the header of each seed; a seed that templates have no rows of is empty."""
+    """Write the template's rows under the header of each seed; a seed it has no rows of is empty."""
     for path in sorted(folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file))

@@ -1,8 +1,8 @@
-"""Mutants run on stacked worlds: which of them give another cohort, label, attrition or input than the oracle's.
+"""Mutants run on stacked worlds: which of them give another cohort, label, attrition or input.
 
-The unchanged SQL equals the oracle on the stack (asserted first), so a mutant is killed where its output differs
-from the unchanged one in a column that the oracle states. Only models below the mutant run again, and only as
-long as what they read has changed.
+The unchanged SQL equals the oracle on the stack (asserted first), so a mutant is killed where its output
+differs from the unchanged one in a column that the oracle states. Only models below the mutant run again, and
+only as long as what they read has changed.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """Changes of a source that must change nothing: what the SQL makes of a stack before and after each.
 
-No oracle is needed: the output on the changed rows is compared with the output on the rows as they were, mapped
-where the change moves ids or dates.
+No oracle is needed: the output on the changed rows is compared with the output on the rows as they were,
+mapped where the change moves ids or dates.
 """
 
 import random

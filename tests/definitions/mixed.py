@@ -1,4 +1,4 @@
-"""Every template's tasks in one study, on rougher worlds: what matters only where kinds, rows and rare facts meet."""
+"""Every template's tasks in one study, on rougher worlds: what matters where kinds and rare facts meet."""
 
 import random
 from datetime import date, timedelta
@@ -54,7 +54,8 @@ MEETINGS: tuple[Defined, ...] = (
     ),
     define(
         "mx_died_unconfirmed", SIGN, DISEASE,
-        criterion("confirm", "Condition", "t_comorbidity", window_start_days=0, window_end_days=2, min_count=1),
+        criterion("confirm", "Condition", "t_comorbidity", window_start_days=0, window_end_days=2,
+                  min_count=1),
         anchor="event", entry_limit="all", design="reproduction", tar_end_days=6, follow_up_policy="negative",
         death_policy="null_label", unconfirmed_policy="null_label",
     ),
@@ -62,6 +63,7 @@ MEETINGS: tuple[Defined, ...] = (
         "mx_value_visit", SIGN,
         criterion("outcome", "Measurement", "t_lab", same_visit_as=1, **HIGH),
         criterion("require", "Drug", "t_drug", min_count=0, max_count=1, same_visit_as=2),
+        criterion("require", "Measurement", "t_other_lab", min_count=0, max_count=9, **HIGH),
         anchor="event", entry_limit="all", tar_end_days=6, outcome_in_history="allow",
     ),
     define(

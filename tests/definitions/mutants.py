@@ -1,12 +1,14 @@
 """Mutants of the compiled SQL: one small wrong change each, made systematically on the syntax tree.
 
-Every place where an operator applies gives a mutant: comparisons and window ends moved by one, clauses dropped,
-conditions negated, another date column, order keys turned or dropped, minimum and maximum exchanged, defaults of
-coalesce, left and inner joins exchanged, `distinct`, `filter`, `not` and `case` branches dropped.
+Every place where an operator applies gives a mutant: comparisons and window ends moved by one, clauses
+dropped, conditions negated, the other date column, order keys turned or dropped, minimum and maximum
+exchanged, defaults turned, left joins made inner, `distinct`, `filter`, `not`, values of lists and branches
+of `case` dropped.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import sqlglot
 from sqlglot import exp
@@ -28,7 +30,7 @@ KEYS = {"person_id", "example_id", "task"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One wrong version of one model; the first five fields name it and hold while the SQL around it changes."""
+    """One wrong version of one model; its name holds while the SQL around the place changes."""
 
     model: str
     cte: str
@@ -44,7 +46,7 @@ class Mutant:
         return self.model, self.cte, self.operator, self.before, self.after, self.number
 
 
-# Operator, what stands instead of the node (None removes it), and words for what changed where the node is long.
+# Operator, what stands instead of the node (None removes it), and words for the change of a long node.
 Change = tuple[str, exp.Expression | None] | tuple[str, exp.Expression, str]
 
 
@@ -53,7 +55,8 @@ def normalised(sql: str) -> str:
     return sqlglot.parse_one(sql, read=DIALECT).sql(DIALECT)
 
 
-def mutants_of(model: str, sql: str) -> list[Mutant]:
+@cache
+def mutants_of(model: str, sql: str) -> tuple[Mutant, ...]:
     """Return every mutant of one model, without those that read like the model or like another mutant."""
     tree = sqlglot.parse_one(sql, read=DIALECT)
     seen, made, numbers = {tree.sql(DIALECT)}, [], {}
@@ -67,7 +70,7 @@ def mutants_of(model: str, sql: str) -> list[Mutant]:
                 name = (model, _cte(node), operator, before, after)
                 numbers[name] = numbers.get(name, 0) + 1
                 made.append(Mutant(*name, numbers[name], mutated))
-    return made
+    return tuple(made)
 
 
 def changes(node: exp.Expression) -> Iterator[Change]:
@@ -206,7 +209,7 @@ def _extreme(node: exp.Expression) -> Iterator[Change]:
 
 
 def _default(node: exp.Expression) -> Iterator[Change]:
-    """The truth value of a default turned; another default dropped (a false one reads like the null under it)."""
+    """The truth value of a default turned, another default dropped (false reads like the null under it)."""
     if isinstance(node, exp.Coalesce):
         last = node.expressions[-1]
         if isinstance(last, exp.Boolean):

@@ -1,12 +1,14 @@
 """Absurd events added behind examples, which no input may show.
 
-Every record that a task could read is added after one index a person, and on the index day where the task leaves
+Records that a task could read are added after one index a person, and on the index day where the task leaves
 that day out of its inputs: codes of the listed concepts, values of 10 to the 12th, visits and a death.
 """
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from typing import Any
 
 from definitions.compiled import Database
 from definitions.metamorphic import EVENT_TABLES, FIRST_NEW_ID, joined
@@ -33,25 +35,33 @@ left join clinical_event as event
 POISON_DAYS_AFTER = (1, 2, 30)
 
 
-def poisoned_after(stack: Stack, before: Database) -> dict[str, Poisoned]:
+def poisoned_after(
+    stack: Stack, before: Database, tasks: Collection[str] | None = None
+) -> dict[str, Poisoned]:
     """Add them after one index a person; return counts by prospective task. No cohort row may leave."""
     return {
         row["task"]: _poisoned(stack, before, row["task"], POISON_DAYS_AFTER)
-        for row in stack.template.tasks
-        if row["design"] == "prospective"
+        for row in _prospective(stack, tasks)
     }
 
 
-def poisoned_on_the_day(stack: Stack, before: Database) -> dict[str, Poisoned]:
+def poisoned_on_the_day(
+    stack: Stack, before: Database, tasks: Collection[str] | None = None
+) -> dict[str, Poisoned]:
     """Add them on the index day, for tasks that leave it out of the inputs.
 
     What is known on the index day may take an example out of the cohort; such examples are not compared.
     """
     return {
         row["task"]: _poisoned(stack, before, row["task"], (0,))
-        for row in stack.template.tasks
-        if row["design"] == "prospective" and row["index_day_input"] == "exclude"
+        for row in _prospective(stack, tasks)
+        if row["index_day_input"] == "exclude"
     }
+
+
+def _prospective(stack: Stack, tasks: Collection[str] | None) -> list[dict[str, Any]]:
+    rows = [row for row in stack.template.tasks if row["design"] == "prospective"]
+    return [row for row in rows if tasks is None or row["task"] in tasks]
 
 
 def _poisoned(stack: Stack, before: Database, task: str, days: tuple[int, ...]) -> Poisoned:
@@ -80,9 +90,7 @@ def _poisoned(stack: Stack, before: Database, task: str, days: tuple[int, ...]) 
                 database.connection.executemany(
                     "insert into poisoned values (?, ?)", [(task, example) for _, example, _ in stayed]
                 )
-            events.append(
-                set(database.rows(INPUT_EVENTS))
-            )
+            events.append(set(database.rows(INPUT_EVENTS)))
     return Poisoned(len(stayed), gone + len(events[0] ^ events[1]))
 
 

@@ -1,6 +1,6 @@
 """The parts of the proof, at any size: `make test` runs samples of them, `make proof` the full figures.
 
-Each part returns the figures for `benchmarks/results/proof.json` and raises AssertionError where the proof fails.
+Each part returns figures for `benchmarks/results/proof.json` and raises AssertionError where the proof fails.
 """
 
 import tempfile
@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from definitions.compiled import Database, catalogue, compile_project
 from definitions.concerns import concerns
 from definitions.end_to_end import dbt_built
-from definitions.equivalent import argued, read_arguments
 from definitions.killing import Verdicts, judge
 from definitions.metamorphic import RELATIONS, permuted, violations
 from definitions.mixed import EVERY_KIND, STUDIES
@@ -33,7 +32,7 @@ NOT_MUTATED = {"availability_count", "clinical_event", "concept", "concept_ances
 
 
 def equal_on_worlds(name: str, worlds: int) -> Tally:
-    """Compare SQL and oracle on at least so many worlds; Hypothesis draws their seeds and shrinks to the smallest."""
+    """Compare SQL and oracle on at least so many worlds; Hypothesis draws their seeds and shrinks them."""
     tally, failed, size = Tally(), False, min(worlds, STACKED)
 
     @settings(
@@ -100,28 +99,22 @@ def judged_where_kinds_meet(names: Collection[tuple[Any, ...]], worlds: int) -> 
     return judge(mutants, [Stack(template, tuple(drawn)) for drawn in seeds])
 
 
-def mutant_record(name: str, verdicts: Verdicts) -> dict[str, Any]:
-    """Return the figures of a template's mutants; survivors without an argument are named."""
-    arguments = read_arguments()
-    equivalent = [m for m in verdicts.survived if argued(arguments, m, name)]
-    left = [m for m in verdicts.survived if not argued(arguments, m, name)]
+def mutant_record(verdicts: Verdicts) -> dict[str, Any]:
+    """Return the names of a template's mutants by what became of them."""
     return {
-        "made": len(verdicts.killed) + len(verdicts.survived),
-        "killed": len(verdicts.killed),
-        "equivalent": len(equivalent),
-        "survived": [list(mutant.name) for mutant in left],
-        "killed_names": sorted(list(mutant.name) for mutant in verdicts.killed),
+        "killed_names": [list(mutant.name) for mutant in verdicts.killed],
+        "survived_names": [list(mutant.name) for mutant in verdicts.survived],
     }
 
 
-def metamorphic(name: str, worlds: int) -> dict[str, Any]:
-    """Return violations by relation, and the examples behind which absurd events were added."""
+def metamorphic(name: str, worlds: int, tasks: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the relations that held, and the examples of `tasks` behind which absurd events were added."""
     stack = Stack(STUDIES[name], tuple(range(worlds)))
     with stack.database() as before:
         examples = before.rows("select count(*) from label")[0][0]
         found = {r.name: violations(stack, before, r) for r in (permuted(stack), *RELATIONS)}
-        after = poisoned_after(stack, before)
-        on_the_day = poisoned_on_the_day(stack, before)
+        after = poisoned_after(stack, before, tasks)
+        on_the_day = poisoned_on_the_day(stack, before, tasks)
     assert not any(found.values()), found
     assert not any(p.differences for p in (*after.values(), *on_the_day.values())), (after, on_the_day)
     return {

@@ -195,7 +195,7 @@ def differences(stack: Stack, database: Database) -> list[Difference]:
 
 
 def availability_counts(stack: Stack) -> list[tuple[str, str, int]]:
-    """Return source table, case of the rule, events; the SQL does not tell a visit that ended before its event."""
+    """Return source table, case of the rule, events; to the SQL a visit that ended before is an end too."""
     counts: Counter[tuple[str, str]] = Counter()
     for (table, case), events in stack.rules.items():
         counts[table, case.replace("visit_ended_before", "visit_end")] += events
@@ -207,7 +207,7 @@ def _fields(row: Any, count: int) -> tuple[Any, ...]:
 
 
 def _numbered(row: oracle.InputRow) -> tuple[Any, ...]:
-    """Return an input as the run of events it is: a person's events are numbered from 1 as they became known."""
+    """Return an input as a run of events: a person's are numbered from 1 as they became known."""
     first, last = (1, row.n_events) if row.n_events else (None, None)
     return row.person_id, row.index_date, first, last, row.n_events
 

@@ -12,16 +12,15 @@ from definitions.templates import TEMPLATES
 pytestmark = pytest.mark.xdist_group("definitions")
 
 
-@pytest.mark.parametrize("name", ["landmark_death", "visit_end_visit"])
-def test_nothing_changes_what_must_not(name: str) -> None:
-    record = metamorphic(name, worlds=10)
+def test_nothing_changes_what_must_not() -> None:
+    record = metamorphic("landmark_death", worlds=10, tasks=("mortality_1y", "ld_composite"))
     assert len(record["relations_held"]) == 6
-    assert record["examples"] > 100
-    assert record["examples_with_absurd_events_after"] > 50
+    assert record["examples"] > 50
+    assert record["examples_with_absurd_events_after"] > 20
 
 
 def test_an_input_of_the_index_day_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = Stack(TEMPLATES["landmark_death"], tuple(range(3)))
+    stack = Stack(TEMPLATES["landmark_death"], tuple(range(2)))
     sql = project_of(stack.template).models["example_input"].sql
     mutant = _including(mutants_of("example_input", sql))
     run = Database.run
@@ -31,7 +30,7 @@ def test_an_input_of_the_index_day_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
         lambda database, names=None, replaced=None: run(database, names, {mutant.model: mutant.sql}),
     )
     with stack.database() as before:
-        found = poisoned_on_the_day(stack, before)
+        found = poisoned_on_the_day(stack, before, ("ld_composite",))
     assert any(poisoned.differences for poisoned in found.values())
 
 

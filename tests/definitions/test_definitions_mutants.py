@@ -1,13 +1,13 @@
-"""Mutants of the SQL: the systematic ones are made, a sample is killed, and what is argued is still there."""
+"""Mutants of the SQL: they are made, a sample is killed, and what is argued is of mutants that exist."""
 
 import random
 
 import pytest
 
 from definitions.compiled import study_project
-from definitions.equivalent import argued, read_arguments
+from definitions.equivalent import read_arguments
 from definitions.mutants import mutants_of
-from definitions.proving import judged, mutant_record, mutants_for
+from definitions.proving import judged, mutants_for
 from definitions.templates import TEMPLATES
 
 pytestmark = pytest.mark.xdist_group("definitions")
@@ -32,8 +32,9 @@ def test_every_operator_makes_its_mutants() -> None:
     """
     made = {mutant.operator for mutant in mutants_of("model", sql)}
     assert made == {
-        "and_or", "between", "bound", "branch", "branch_order", "clause", "column", "day", "default", "distinct",
-        "extreme", "filter", "half_between", "join", "member", "negation", "number", "order", "partition",
+        "and_or", "between", "bound", "branch", "branch_order", "clause", "column", "day", "default",
+        "distinct", "extreme", "filter", "half_between", "join", "member", "negation", "number", "order",
+        "partition",
         "sign", "where",
     }  # fmt: skip
 
@@ -43,18 +44,17 @@ def test_a_template_has_its_mutants(name: str) -> None:
     assert len(mutants_for(TEMPLATES[name])) >= 24
 
 
-@pytest.mark.parametrize("name", ["event_concept", "visit_end_visit"])
-def test_a_sample_of_mutants_is_killed_or_argued(name: str) -> None:
-    mutants = random.Random(0).sample(mutants_for(TEMPLATES[name]), SAMPLE)
-    record = mutant_record(name, judged(name, 60, mutants))
-    assert record["killed"] >= SAMPLE / 2
-    assert not record["survived"]
+def test_a_sample_of_mutants_dies_and_no_argued_one() -> None:
+    mutants = random.Random(0).sample(mutants_for(TEMPLATES["event_concept"]), SAMPLE)
+    verdicts = judged("event_concept", 60, mutants)
+    assert len(verdicts.killed) >= 0.6 * SAMPLE
+    assert not [mutant.name for mutant in verdicts.killed if mutant.name in read_arguments()]
 
 
 def test_every_argument_is_of_a_mutant_that_exists() -> None:
     project = study_project("2019-06-30", 0)
-    made = [m for model in project.models.values() for m in mutants_of(model.name, model.sql)]
-    for argument in read_arguments():
-        names = argument.templates.split() or ["any"]
-        assert set(names) <= {"any", *TEMPLATES}
-        assert any(argued([argument], mutant, names[0]) for mutant in made), argument
+    made = {mutant.name for model in project.models.values() for mutant in mutants_of(model.name, model.sql)}
+    arguments = read_arguments()
+    assert len(arguments) > 20
+    assert not [name for name in arguments if name not in made]
+    assert all(len(argument.argument) > 20 for argument in arguments.values())

@@ -1,8 +1,9 @@
 """Truncation invariance (METHODS 5): cohort rows and inputs rebuilt from what was known at the index alone.
 
-The source is built once in full. Then, for one task and one example a person at a time, everything that was not
-available is taken away and the same SQL runs again: the cohort rows up to the index must be the same, and so
-must the input events of the example.
+The source is built once in full. Then, for one task and one example a person at a time, everything that was
+not available is taken away and the same SQL runs again: the cohort rows up to the index must be the same, and
+so must the input events of the example, its text, counts and sequence. Indexes that did not become examples
+are cut as well: what is known later must not have taken them out.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,10 @@ from definitions.compiled import Database
 from definitions.shown import Shown, shown_twice
 
 WHOLE = "whole"  # the database that keeps what the full source gave
-KEPT = ("event_availability", "clinical_event", "cohort", "label", "example_input", "study_period")
+KEPT = (
+    *("event_availability", "clinical_event", "study_period"),
+    *("entry", "cohort", "label", "example_input"),
+)
 CUT_TABLES = ("person", "observation_period", "visit_occurrence", "death")
 EVENT_TABLES = ("condition_occurrence", "drug_exposure", "procedure_occurrence", "measurement", "observation")
 
@@ -23,12 +27,13 @@ EVENT_TABLES = ("condition_occurrence", "drug_exposure", "procedure_occurrence",
 class Compared:
     """How many examples of a task were rebuilt, out of how many; the three differences must be 0.
 
-    Differences count rows of the cohort, input events, and files of texts, counts and sequences; `shown` is
-    how many examples these files hold.
+    `left_out` counts indexes that are no examples and were cut as well; `shown` the examples whose texts,
+    counts and sequences were written. Differences count cohort rows, input events, files of what is shown.
     """
 
     examples: int
     compared: int
+    left_out: int
     shown: int
     cohort_differences: int
     input_differences: int
@@ -50,23 +55,27 @@ def keep_whole(database: Database) -> None:
 def invariance(
     database: Database, seeds: Mapping[str, Sequence[Mapping[str, Any]]], task: str, *, passes: int
 ) -> Compared:
-    """Cut at up to `passes` indexes of each person in turn; `database` has been through `keep_whole`."""
+    """Cut at up to `passes` indexes of each person, examples first, after `keep_whole`."""
     database.seed(_only(seeds, task))
     including = next(row for row in seeds["tasks"] if row["task"] == task)["index_day_input"] == "include"
     examples = database.rows(f"select count(*) from {WHOLE}.cohort where task = ?", [task])[0][0]
-    compared = wrong_rows = wrong_inputs = 0
+    compared = left_out = wrong_rows = wrong_inputs = 0
     written = Shown(0, 0)
     for number in range(1, passes + 1):
-        chosen = _choose(database, task, number)
-        if not chosen:
+        cut, chosen = _choose(database, task, number)
+        if not cut:
             break
-        compared += chosen
+        compared, left_out = compared + chosen, left_out + cut - chosen
         wrong_rows += _cohort_differences(database, task)
+        if not chosen:
+            continue
         with _known_inputs(database, including=including):
             wrong_inputs += _input_differences(database, task)
             if number == 1:
                 written = shown_twice(database, WHOLE, task)
-    return Compared(examples, compared, written.examples, wrong_rows, wrong_inputs, written.differences)
+    return Compared(
+        examples, compared, left_out, written.examples, wrong_rows, wrong_inputs, written.differences
+    )
 
 
 def _only(
@@ -76,22 +85,37 @@ def _only(
     return {**seeds, **own}
 
 
-def _choose(database: Database, task: str, number: int) -> int:
-    """Choose each person's `number`-th example in the order of a hash; return how many persons have one."""
+def _choose(database: Database, task: str, number: int) -> tuple[int, int]:
+    """Choose each person's `number`-th index; return how many persons have one, and how many are examples."""
     database.connection.execute(
         f"""
-        create or replace table chosen as
-        select * exclude (place)
+        create or replace table cut as
+        select person_id, index_date
         from (
-            select *, row_number() over (partition by person_id order by sha256(example_id)) as place
-            from {WHOLE}.cohort where task = $task
+            select
+                entry.person_id,
+                entry.index_date,
+                row_number() over (
+                    partition by entry.person_id
+                    order by cohort.example_id is null, sha256('' || entry.index_date)
+                ) as place
+            from {WHOLE}.entry as entry
+            left join {WHOLE}.cohort as cohort
+                on entry.task = cohort.task
+                and entry.person_id = cohort.person_id
+                and entry.index_date = cohort.index_date
+            where entry.task = $task
         )
         where place = $number
         """,
         {"task": task, "number": number},
     )
-    database.connection.execute("create or replace table cut as select person_id, index_date from chosen")
-    return database.rows("select count(*) from cut")[0][0]
+    database.connection.execute(
+        f"create or replace table chosen as select cohort.* from {WHOLE}.cohort as cohort"
+        " semi join cut using (person_id, index_date) where cohort.task = $task",
+        {"task": task},
+    )
+    return database.rows("select (select count(*) from cut), (select count(*) from chosen)")[0]
 
 
 def _run(database: Database, *given: str) -> None:
@@ -192,6 +216,7 @@ def _cut_events(database: Database, comparison: str) -> None:
 def _only_one(database: Database, whole: str, rebuilt: str, task: str) -> int:
     """Count the rows of two queries that only one has; repeated rows count."""
     return database.rows(
-        f"select count(*) from ((({whole}) except all ({rebuilt})) union all (({rebuilt}) except all ({whole})))",
+        f"select count(*) from ((({whole}) except all ({rebuilt}))"
+        f" union all (({rebuilt}) except all ({whole})))",
         {"task": task},
     )[0][0]
