@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # Two workers, one thread each: the machine has two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: demo demo-all test test-fast check proof ui ui-write install install-test clean
+.PHONY: demo demo-all test test-fast check proof slow ui ui-write install install-test clean
 
 demo: install
 	$(BIN)/second-opinion run
@@ -38,8 +38,12 @@ check: install-test
 	$(BIN)/sqlfluff lint --processes 1 dbt_project/models $(wildcard dbt_project/tests/*.sql)
 	SECOND_OPINION_HOME=$$(mktemp -d)/home $(BIN)/dagster definitions validate -m orchestration.definitions
 
+# The definitions at full size, in two processes of one thread each.
 proof: install-test
-	$(BIN)/python -m benchmarks.proof
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.proof
+
+slow: install-test
+	$(BIN)/python -m benchmarks.slow
 
 install: $(VENV)/installed
 install-test: $(VENV)/installed-test
