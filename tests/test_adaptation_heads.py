@@ -17,7 +17,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from ml.adaptation import heads, saved_head
-from ml.adaptation.budgets import GRIDS, LIGHTGBM_CEILING, MLP_CEILING, MOST_CONFIGURATIONS, configurations
+from ml.adaptation.budgets import (
+    GRIDS,
+    LIGHTGBM_CEILING,
+    LIGHTGBM_PATIENCE,
+    MLP_CEILING,
+    MOST_CONFIGURATIONS,
+    configurations,
+)
 from ml.adaptation.heads import choose, estimator
 from ml.adaptation.regimes import REGIMES
 from ml.adaptation.saved_head import head_arrays, load_head, save_head, score_arrays
@@ -158,6 +165,18 @@ def test_a_head_that_ends_at_its_ceiling_is_not_converged(tmp_path, monkeypatch,
     monkeypatch.setattr(heads, name, value)
     assert not choose(family, shown_of(), setting(tmp_path, family, 1)).converged
     assert LIGHTGBM_CEILING > 1000
+
+
+def test_boosting_that_ends_at_its_ceiling_within_patience_of_its_best_is_not_converged(
+    tmp_path, monkeypatch
+):
+    from lightgbm import Booster
+
+    assert choose("lightgbm", shown_of(), setting(tmp_path, "lightgbm", 1)).converged
+    best = Booster(model_file=tmp_path / "model" / "model.txt").current_iteration()
+    for more, converged in ((2, False), (LIGHTGBM_PATIENCE - 1, False), (LIGHTGBM_PATIENCE, True)):
+        monkeypatch.setattr(heads, "LIGHTGBM_CEILING", best + more)
+        assert choose("lightgbm", shown_of(), setting(tmp_path, "lightgbm", 1)).converged is converged
 
 
 def test_every_family_has_a_grid_of_the_same_length_with_its_source():

@@ -97,7 +97,9 @@ def _fit_lightgbm(tried: Any, train: Any, y_train: np.ndarray, tuning: Any, y_tu
 
     stop = early_stopping(LIGHTGBM_PATIENCE, first_metric_only=True, verbose=False)
     tried.fit(train, y_train, eval_X=(tuning,), eval_y=(y_tuning,), eval_metric="auc", callbacks=[stop])
-    rounds = tried.booster_.current_iteration()
+    # The booster keeps the rounds up to its best alone; its curve has every round that was run.
+    ((curve, *_),) = (metrics.values() for metrics in tried.evals_result_.values())
+    rounds = len(curve)
     return hit_ceiling(tried.best_iteration_, rounds, ceiling=LIGHTGBM_CEILING, patience=LIGHTGBM_PATIENCE)
 
 
