@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pandas as pd
 
 from ml.adaptation import guards
 from ml.adaptation.budgets import configurations
+from ml.adaptation.hardware import device
 from ml.adaptation.regimes import REGIMES
 from ml.adaptation.shown import Adapted, Part, Setting, Shown
-from ml.arm_spec import ArmSpec
+from ml.arm_spec import LIBRARIES, ArmSpec
 from ml.arm_views import Run, View, read_view, run_examples, runs_of, show
 from ml.artefact import manifest, read_json, sha256_file, sha256_json, whole_file, whole_folder, write_json
 from ml.code_key import code_key
@@ -38,7 +40,8 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
         RefusalError: a guard stopped the arm; its name and reason are the result.
     """
     model = MODELS[spec.model]
-    guards.require_comparable(smoke_only=model.smoke_only, is_compared=spec.is_compared, model=model.name)
+    smoke_only = spec.rests_on_smoke or model.smoke_only
+    guards.require_comparable(smoke_only=smoke_only, is_compared=spec.is_compared, arm=spec.arm)
     refusals = {part.arm: Path(part.predictions).with_suffix(".refused.json") for part in spec.parts}
     guards.require_parts([arm for arm, refusal in refusals.items() if refusal.exists()])
     example = read_examples(Path(spec.examples))
@@ -210,7 +213,7 @@ def print_nothing(_: str) -> None:
 
 
 def _open_work(spec: ArmSpec, labelled: pd.DataFrame) -> Path:
-    """Return the folder of unfinished work, emptied if inputs or code are others than when it was left."""
+    """Return the folder of unfinished work, emptied if anything that shapes it changed since it was left."""
     work = Path(spec.work)
     paths = [view.path for one in (spec, *spec.parts) for view in one.views]
     paths += [path for one in spec.parts for path in (one.predictions, one.fitted)]
@@ -219,9 +222,11 @@ def _open_work(spec: ArmSpec, labelled: pd.DataFrame) -> Path:
         {
             "spec": spec.content,
             "model": dataclasses.asdict(MODELS[spec.model]),
-            "examples": held_out_hash(labelled),
+            "examples": {str(split): held_out_hash(rows) for split, rows in labelled.groupby("split")},
             "inputs": [_hashed(Path(path)) for path in paths],
             "code": code_key("ml.arm"),
+            "libraries": {name: version(name) for name in LIBRARIES},
+            "device": device().type,
         }
     )
     stored = work / "key.json"

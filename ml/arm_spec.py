@@ -5,6 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+# What shapes scores and fitted models; part of every key.
+LIBRARIES = (
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "peft",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "skops",
+    "torch",
+    "transformers",
+)
+
 
 @dataclass(frozen=True)
 class ViewSpec:
@@ -25,6 +39,7 @@ class ArmSpec:
         draws: the draws that all arms share; None where no arm of the study has `k`.
         n_draws: how many of them.
         is_compared: whether a registered comparison names this arm.
+        rests_on_smoke: whether it, or an arm that it joins at whatever depth, has random weights.
         work: folder for what a killed process leaves to the next.
         parts: arms that this one joins, whole.
     """
@@ -50,6 +65,7 @@ class ArmSpec:
     models_folder: str | None = None
     download: bool = False
     is_compared: bool = False
+    rests_on_smoke: bool = False
     parts: "tuple[ArmSpec, ...]" = ()
 
     @classmethod

@@ -55,6 +55,11 @@ def depends_on_seed(arm: Arm, arms: Mapping[str, Arm]) -> bool:
     return arm.regime != "verbalizer" or arm.mode == "lora"
 
 
+def rests_on_smoke(arm: Arm, arms: Mapping[str, Arm], models: Mapping[str, Model]) -> bool:
+    """Whether an arm, or any that it joins at whatever depth, has random weights."""
+    return models[arm.model].smoke_only or any(rests_on_smoke(arms[name], arms, models) for name in arm.of)
+
+
 def _possible(arm: Arm, model: Model) -> tuple[tuple[str, str], ...]:
     """Return the pairs of regime and kind of input that a model can have."""
     if model.kind != "baseline":

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from ml.code_key import code_key, module_key
-from ml.compatibility import depends_on_seed
+from ml.compatibility import depends_on_seed, rests_on_smoke
 from ml.cost import Cost
 from ml.models.registry import MODELS
 from ml.study import Arm, Study
@@ -113,10 +113,9 @@ def _competitor(study: Study, arm: Arm, record: Record) -> dict[str, Any]:
     size = f"{model.parameters / 1e6:.1f} M parameters, " if model.parameters else ""
     what = f"joins {', '.join(arm.of)}" if arm.of else f"{size}pretrained on {model.pretrained_on}"
     named = {one.name: one for one in study.arms}
-    is_smoke = any(MODELS[one.model].smoke_only for one in (arm, *(named[name] for name in arm.of)))
     return {
         "description": f"{what}, {arm.regime} here",
-        "qualifiers": ["smoke only"] if is_smoke else [],
+        "qualifiers": ["smoke only"] if rests_on_smoke(arm, named, MODELS) else [],
         "is_converged": bool(record.metadata.get("converged", True)),
         "is_deterministic": not depends_on_seed(arm, named),
     }

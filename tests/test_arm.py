@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MaxAbsScaler
 
+import ml.arm
 from ml.adaptation.budgets import LIGHTGBM_CEILING, LIGHTGBM_PATIENCE
 from ml.adaptation.regimes import REGIMES
 from ml.adaptation.shown import Adapted
@@ -299,3 +302,48 @@ def test_a_model_that_reloads_to_other_scores_is_refused_and_nothing_is_written(
         run_arm(spec_of(folder, "logistic_regression"), quiet)
     assert refused.value.guard == "reloaded_scores_differ"
     assert sorted(path.name for path in folder.iterdir() if "work" not in path.name) == ["counts", "examples"]
+
+
+def killed(spec: ArmSpec, monkeypatch) -> None:
+    """Carry out an arm until all is trained and nothing is kept but its unfinished work."""
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ml.arm, "_write_fitted", die)
+        with pytest.raises(KeyboardInterrupt):
+            run_arm(spec, quiet)
+
+
+def test_work_left_under_another_split_is_not_taken_up(done, tmp_path, monkeypatch):
+    *_, predictions = done
+    other = write_examples(tmp_path / "other")
+    path = other / "examples" / "example.parquet"
+    example = pd.read_parquet(path)
+    swapped = example["split"].replace({"train": "held_out", "held_out": "train"})
+    example.assign(split=swapped).to_parquet(path, index=False)
+    spec = spec_of(other, "logistic_regression")
+    killed(spec, monkeypatch)
+    assert (Path(spec.work) / f"seed{SEED}" / "predictions.parquet").exists()
+    example.to_parquet(path, index=False)
+    run_arm(spec, quiet)
+    found = pd.read_parquet(spec.predictions)
+    pd.testing.assert_frame_equal(found, predictions["logistic_regression"])
+
+
+@pytest.mark.parametrize("change", ["nothing", "library", "device"])
+def test_work_left_by_other_libraries_or_another_device_is_not_taken_up(tmp_path, monkeypatch, change):
+    folder = write_examples(tmp_path / "w")
+    spec = spec_of(folder, "logistic_regression")
+    killed(spec, monkeypatch)
+    if change == "library":
+        monkeypatch.setattr(
+            ml.arm, "version", lambda name: "0.1" if name == "scikit-learn" else version(name)
+        )
+    if change == "device":
+        monkeypatch.setattr(ml.arm, "device", lambda: torch.device("meta"))
+    fitted = []
+    patched(monkeypatch, lambda adapted: fitted.append(1) or adapted)
+    run_arm(spec, quiet)
+    assert len(fitted) == (0 if change == "nothing" else 1)

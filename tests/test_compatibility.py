@@ -1,13 +1,16 @@
 """Which model, regime and input go together is refused before anything runs, with what is allowed."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
-from ml.compatibility import depends_on_seed, require_possible_arms
+from ml.compatibility import depends_on_seed, require_possible_arms, rests_on_smoke
 from ml.models.registry import MODELS
 from ml.strict import InputError
 from ml.study import Arm, Source, Study
+from orchestration import arms, evaluation
+from orchestration.home import Home
 
 COUNT = Arm("count_lr", "logistic_regression", "fit", "counts")
 FEW = Arm("few_lr", "logistic_regression", "fit", "counts", k=(4, 8))
@@ -116,3 +119,31 @@ def test_arms_without_chance_run_once():
     named = {arm.name: arm for arm in GOOD}
     once = {name for name, arm in named.items() if not depends_on_seed(arm, named)}
     assert once == {"chance", "count_lr", "few_lr", "frozen", "asked", "shown", "joined"}
+
+
+NOISE = Arm("noise", "smoke_llama", "frozen", "text", 128)
+SMOKE = {
+    "noise": NOISE,
+    "count_lr": COUNT,
+    "frozen": FROZEN,
+    "concat": Arm("concat", "logistic_regression", "concat", "none", of=("count_lr", "noise")),
+    "stack": Arm("stack", "logistic_regression", "stack", "none", of=("count_lr", "noise")),
+    "deep": Arm("deep", "logistic_regression", "stack", "none", of=("frozen", "concat")),
+    "clean": Arm("clean", "logistic_regression", "stack", "none", of=("frozen", "count_lr")),
+}
+
+
+def test_random_weights_are_found_below_concat_and_stack_at_any_depth():
+    found = {name for name, arm in SMOKE.items() if rests_on_smoke(arm, SMOKE, MODELS)}
+    assert found == {"noise", "concat", "stack", "deep"}
+
+
+def test_what_rests_on_random_weights_is_told_so_to_its_process_and_to_the_report(tmp_path):
+    platform = SimpleNamespace(
+        study=study(*SMOKE.values()), home=Home(tmp_path), models_folder=None, download=False
+    )
+    task, record = SimpleNamespace(task="t", question="?"), SimpleNamespace(metadata={})
+    for name, arm in SMOKE.items():
+        expected = name in {"noise", "concat", "stack", "deep"}
+        assert arms._spec(platform, task, arm).rests_on_smoke is expected
+        assert bool(evaluation._competitor(platform.study, arm, record)["qualifiers"]) is expected

@@ -360,6 +360,13 @@ def test_random_weights_in_a_comparison(world, monkeypatch):
     run_arm(spec, quiet)  # outside a comparison they may run
 
 
+@pytest.mark.parametrize("regime", ["concat", "stack"])
+def test_a_joined_arm_that_rests_on_random_weights_in_a_comparison(world, regime):
+    spec = dataclasses.replace(spec_of(world, "logistic_regression"), regime=regime, is_compared=True)
+    with stops("smoke_only_in_comparison"):
+        run_arm(dataclasses.replace(spec, rests_on_smoke=True), quiet)
+
+
 def test_too_few_examples_to_draw(world):
     from ml.adaptation.draws import write_draws
     from ml.inputs.examples import read_examples

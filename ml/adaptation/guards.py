@@ -154,11 +154,11 @@ def require_answers(yes: Sequence[int], no: Sequence[int]) -> None:
             raise _refuse("answer_not_one_token", f"no single token spells `{word}`")
 
 
-def require_comparable(*, smoke_only: bool, is_compared: bool, model: str) -> None:
+def require_comparable(*, smoke_only: bool, is_compared: bool, arm: str) -> None:
     """Stop random weights from taking part in a registered comparison."""
     if smoke_only and is_compared:
         raise _refuse(
-            "smoke_only_in_comparison", f"model `{model}` has random weights: no verdict may rest on it"
+            "smoke_only_in_comparison", f"arm `{arm}` rests on random weights: no verdict may rest on it"
         )
 
 
