@@ -98,6 +98,8 @@ def task_world(name, seed, *, n=3000, shift=-1.9):
         ),
         AttritionStep("No heart failure recorded by the index", n + 47, n + 47, n_cases),
         AttritionStep("Time at risk ends before the data do", n + 47, n + 47, n_cases),
+        AttritionStep("no outcome dated by the index and known only later", n + 43, n + 43, n_cases),
+        AttritionStep("followed to the outcome, death or the end of the time at risk", n, n, n_cases),
     )
     task = TaskFacts(
         name,

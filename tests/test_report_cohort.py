@@ -170,3 +170,11 @@ def test_every_task_of_the_catalogue_is_told_in_two_sentences():
     assert "Not measured counts" not in said["anaemia"][1] and "not measured: no label" in said["anaemia"][1]
     assert "moved to its outcome" in said["paca_medbert"][1]
     assert "counts as no" in said["paca_medbert"][1]
+
+
+def test_a_washout_of_no_days_is_the_index_day():
+    task = read_tasks(SEEDS)["dhf_1y"]
+    assert task.outcome_in_history == "forbid"
+    none = cohort_sentence(replace(task, washout_days=0))
+    assert "no outcome known by the index on the index day" in none and "0 days" not in none
+    assert "in the 90 days before" in cohort_sentence(replace(task, washout_days=90))

@@ -257,10 +257,20 @@ def test_examples_drawn_for_the_study_are_said_and_a_small_rest_of_them_is_hidde
     said = build_page(replace(facts, tasks=(replace(first, n_examples=3047), *facts.tasks[1:])), tables)
     assert "by person and never by label: 3,047." in visible(said)
     labelled = sum(one.n for one in first.splits)
-    few = replace(first, null_labels={"lost_to_follow_up": 3}, n_examples=labelled + 3)
+    few = replace(first, n_examples=labelled + 3)
     hiding = visible(build_page(replace(facts, tasks=(few, *facts.tasks[1:])), tables))
     assert f"{labelled + 3:,}" not in hiding or re.search(r"train hidden", hiding)
     assert "lost to follow up hidden" in hiding
+
+
+def test_checks_of_a_task_that_hides_a_count_do_not_repeat_its_counts(report):
+    facts, tables = report
+    checks = pd.DataFrame(
+        [("lost_is_not_negative", "dhf_1y", 2741, 0, 0, "block", True)], columns=tables["checks"].columns
+    )
+    given = tables | {"checks": checks}
+    assert report_tables(facts, given)["checks"]["looked_at"].isna().all()
+    assert "Lost is not negative dhf_1y hidden 0" in visible(build_page(facts, given))
 
 
 def test_a_table_that_lacks_a_column_is_refused(report):

@@ -2,14 +2,24 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ml.evaluation.curves import draw_curves
-from ml.report.facts import AttritionStep, ReportFacts, SplitSize, TaskFacts
+from ml.report.facts import (
+    REASON_OF_STEP,
+    AttritionStep,
+    AvailabilityCount,
+    LabelCount,
+    ReportFacts,
+    SplitSize,
+    TaskFacts,
+)
 from ml.report.small_cells import (
+    hidden_availability,
     hidden_counts,
     merge_steps,
     suppress_checks,
@@ -140,8 +150,14 @@ def test_sums_that_do_not_hold_are_refused():
         suppress_counts({"all": Count(4)}, [("all", ("a",))])
 
 
-def flow(*steps, **options):
-    attrition = tuple(AttritionStep(f"step {i}", n, n, cases) for i, (n, cases) in enumerate(steps))
+STEP_OF_REASON = {reason: description for description, reason in REASON_OF_STEP.items()}
+COHORT_STEP = Path(__file__).resolve().parent.parent / "dbt_project/models/cohort/cohort_step.sql"
+
+
+def flow(*steps, reasons=(), **options):
+    """A task whose last steps take away the null labels of the reasons, in their order."""
+    names = [f"step {i}" for i in range(len(steps) - len(reasons))] + [STEP_OF_REASON[one] for one in reasons]
+    attrition = tuple(AttritionStep(name, n, n, cases) for name, (n, cases) in zip(names, steps, strict=True))
     return TaskFacts("t", "T", "q", "c", "l", attrition, **options)
 
 
@@ -162,12 +178,105 @@ def test_a_few_cases_that_leave_hide_a_case_count_and_keep_the_entries():
 
 def test_a_few_null_labels_cannot_be_had_from_cohort_and_splits():
     splits = (SplitSize("train", 600, 120), SplitSize("tuning", 100, 20), SplitSize("held_out", 297, 60))
-    hidden = hidden_counts(
-        flow((2000, 300), (1000, 200), splits=splits, null_labels={"lost": 3}), no_metrics()
-    )
-    assert "null:lost" in hidden
-    assert hidden & {"entries:1", "n:train"}
+    task = flow(
+        (2000, 300), (1000, 200), (997, 200),
+        reasons=["lost_to_follow_up"], splits=splits, null_labels={"lost_to_follow_up": 3},
+    )  # fmt: skip
+    hidden = hidden_counts(task, no_metrics())
+    assert {"null:lost_to_follow_up", "entries:1"} <= hidden
     assert not hidden & {"n:held_out", "cases:held_out"}
+
+
+def test_a_small_split_cannot_be_had_from_the_labelled_cohort_and_the_other_splits():
+    """With null labels too: the last line counts labelled examples, and so do the splits."""
+    splits = (SplitSize("train", 200, 60), SplitSize("tuning", 8, 0), SplitSize("held_out", 92, 40))
+    task = flow(
+        (400, 100), (300, 100),
+        reasons=["lost_to_follow_up"], splits=splits, null_labels={"lost_to_follow_up": 100},
+    )  # fmt: skip
+    hidden = hidden_counts(task, no_metrics())
+    assert "n:tuning" in hidden
+    assert hidden & {"entries:1", "n:train", "n:held_out"}
+
+
+def test_splits_that_are_not_the_cohort_are_refused():
+    splits = (SplitSize("train", 200, 60), SplitSize("held_out", 90, 40))
+    with pytest.raises(ValueError, match="`entries:0` is not the sum"):
+        hidden_counts(flow((300, 100), splits=splits), no_metrics())
+    with pytest.raises(ValueError, match="`entries:0` is less than"):
+        hidden_counts(flow((280, 100), splits=splits, n_examples=290), no_metrics())
+
+
+def test_examples_drawn_for_the_study_do_not_give_away_the_few_that_were_not():
+    splits = (SplitSize("train", 200, 60), SplitSize("tuning", 50, 20), SplitSize("held_out", 92, 40))
+    task = flow(
+        (500, 120), (350, 120),
+        reasons=["lost_to_follow_up"], splits=splits, null_labels={"lost_to_follow_up": 150}, n_examples=442,
+    )  # fmt: skip
+    hidden = hidden_counts(task, no_metrics())
+    # 350 labelled less 342 in the splits leaves 8; all but the cases hang together by it.
+    assert hidden & {"entries:1", "n:train", "n:tuning", "n:held_out"}
+
+
+def test_a_step_of_null_labels_and_their_reason_are_one_count():
+    """380 less 375 is 5; the 20 that were lost give 380 back from 400."""
+    reasons = ["lost_to_follow_up", "unmeasured"]
+    nulls = {"lost_to_follow_up": 20, "unmeasured": 5}
+    task = flow((500, 100), (400, 80), (380, 80), (375, 80), reasons=reasons, null_labels=nulls)
+    hidden = hidden_counts(task, no_metrics())
+    assert "null:unmeasured" in hidden
+    assert hidden & {"entries:2", "entries:3"}
+    assert "entries:3" in hidden or hidden & {"null:lost_to_follow_up", "entries:1"}
+    # A reason that is not listed has none: its line equals the one before.
+    absent = flow(
+        (500, 100), (400, 80), (395, 80), (395, 80), reasons=reasons[::-1], null_labels={"unmeasured": 5}
+    )
+    hidden = hidden_counts(absent, no_metrics())
+    assert {"entries:2", "entries:3"} <= hidden or "entries:1" in hidden
+
+
+def test_null_labels_that_the_flow_does_not_tell_are_refused():
+    with pytest.raises(ValueError, match="no step for the null labels"):
+        hidden_counts(flow((500, 100), (400, 80), null_labels={"unmeasured": 100}), no_metrics())
+    wrong = flow((500, 100), (400, 80), reasons=["unmeasured"], null_labels={"unmeasured": 90})
+    with pytest.raises(ValueError, match="not the sum"):
+        hidden_counts(wrong, no_metrics())
+
+
+def test_every_label_step_of_the_cohort_has_its_reason():
+    sql = COHORT_STEP.read_text(encoding="utf-8")
+    label_steps = sql[sql.index("11 as stage_no") : sql.index("numbered as")]
+    kinds = [line.split("'")[1] for line in label_steps.splitlines() if line.endswith("as kind,")]
+    texts = [line.split("'")[1] for line in label_steps.splitlines() if line.endswith("as description")]
+    assert dict(zip(texts, kinds, strict=True)) == REASON_OF_STEP
+
+
+def test_the_few_null_labels_without_a_quantity_cannot_be_had_from_the_many_with_it():
+    deaths = (LabelCount("deaths_in_time_at_risk", None, 95),)
+    task = flow(
+        (500, 100), (400, 100),
+        reasons=["lost_to_follow_up"], null_labels={"lost_to_follow_up": 100}, label_counts=deaths,
+    )  # fmt: skip
+    hidden = hidden_counts(task, no_metrics())
+    alone = {"null:lost_to_follow_up"} <= hidden and hidden & {"entries:0", "entries:1"}
+    assert "deaths_in_time_at_risk:null" in hidden or alone
+
+
+def test_a_few_open_visits_cannot_be_had_from_starts_and_ends():
+    def facts(n_starts, n_ends):
+        rows = (
+            AvailabilityCount("visit_occurrence", "start", "own_date", n_starts, 0),
+            AvailabilityCount("visit_occurrence", "end", "own_date", n_ends - 400, 0),
+            AvailabilityCount("visit_occurrence", "end", "visit_end", 400, 400),
+            AvailabilityCount("drug_exposure", "row", "own_date", 700, 0),
+        )
+        return ReportFacts(
+            "s", "q", "real", "source", 1, 99999, "", "", "", "", 1, "", (), (), availability=rows
+        )
+
+    assert hidden_availability(facts(2000, 1996)) & {"events:0", "events:1", "events:2"}
+    assert hidden_availability(facts(2000, 2000)) == frozenset()
+    assert hidden_availability(facts(2000, 1900)) == frozenset()
 
 
 def test_a_long_flow_hides_no_more_than_a_small_step_asks_for():
@@ -235,12 +344,28 @@ def test_checks_lose_small_counts_and_small_remainders_but_not_counts_of_files()
             ("e", 1000, -0.0012, True), ("f", 9, 2, True), ("g", 1000, 20, True),
         ],
         columns=["name", "looked_at", "found", "passed"],
-    ).assign(unit=["rows"] * 5 + ["files", "rows"])  # fmt: skip
-    shown = suppress_checks(checks).set_index("name")
+    ).assign(task="t", unit=["rows"] * 5 + ["files", "rows"])  # fmt: skip
+    shown = suppress_checks(checks, {"t": frozenset()}).set_index("name")
     assert list(shown.index[shown.found.isna()]) == ["a", "b"]
     assert list(shown.index[shown.looked_at.isna()]) == ["c"]
     assert shown.loc["e", "found"] == -0.0012
     assert (shown.loc["f", "looked_at"], shown.loc["f", "found"]) == (9, 2)
+
+
+def test_checks_of_examples_go_where_their_task_hides_a_count():
+    """120 labelled and 112 non-cases looked at would give the 8 cases away."""
+    checks = pd.DataFrame(
+        [
+            ("case_means_outcome_in_time_at_risk", "t", 120, 0), ("lost_is_not_negative", "t", 112, 40),
+            ("no_input_after_the_index", "t", 9000, 0), ("no_arm_beats_the_oracle_auroc", "t", 500, -0.01),
+            ("concept_sets_are_known", "t", 4, 0), ("lost_is_not_negative", "u", 112, 40),
+            ("person_id_is_unique", "", 3000, 0),
+        ],
+        columns=["name", "task", "looked_at", "found"],
+    )  # fmt: skip
+    shown = suppress_checks(checks, {"t": frozenset({"cases:0"}), "u": frozenset()})
+    assert list(shown["looked_at"].isna()) == [True, True, False, True, False, False, False]
+    assert list(shown["found"].isna()) == [False, True, False, False, False, False, False]
 
 
 def test_published_curves_have_no_step_or_bin_with_a_small_cell_and_keep_their_ends():

@@ -7,7 +7,8 @@ import pandas as pd
 
 from ml.report import tables
 from ml.report.facts import ReportFacts, TaskFacts
-from ml.report.small_cells import SHOWN_ELSEWHERE, hidden_availability, label_count_name
+from ml.report.flow_counts import SHOWN_ELSEWHERE, label_count_name
+from ml.report.small_cells import hidden_availability
 
 CLASSES = {1: "cases", 0: "non-cases", None: "no label"}
 QUANTITIES = {

@@ -4,6 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+# Description of an attrition step (model `cohort_step`) -> reason of the null labels that leave at it.
+REASON_OF_STEP = {
+    "no death dated by the index and known only later": "death_before_index_known_later",
+    "no outcome dated by the index and known only later": "outcome_before_index_known_later",
+    "no outcome between the index and the time at risk": "outcome_before_time_at_risk",
+    "no visit of the stay starts on the day after": "stay_continues",
+    "the end of the stay is recorded": "visit_end_unknown",
+    "followed to the outcome, death or the end of the time at risk": "lost_to_follow_up",
+    "measured in the time at risk": "unmeasured",
+    "alive to the end of the time at risk or to the outcome": "died_before_outcome",
+    "no outcome that fails its confirmation": "outcome_unconfirmed",
+}
+
 
 @dataclass(frozen=True)
 class AttritionStep:
@@ -20,6 +33,11 @@ class AttritionStep:
     entries: int
     persons: int
     cases: int
+
+    @property
+    def reason(self) -> str:
+        """Reason of the null labels that leave at this step; empty where it is a step of the cohort."""
+        return REASON_OF_STEP.get(self.description, "")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
         swatches=legend(["oracle", *arms] if has_oracle else arms, styles, "arms"),
         make_swatches=lambda key: legend(list(styles), styles, key),
         check_counts=words.check_counts(checks),
-        checks=[*_check_rows(checks), *_left_out_checks(facts)],
+        checks=[*_check_rows(checks, hidden), *_left_out_checks(facts)],
         availability=availability_rows(facts),
         costs=_cost_rows(costs),
         totals=_cost_totals(costs),
@@ -109,9 +109,9 @@ def _short_hash(value: str) -> str:
     return value if len(value) <= 20 else f"{value[:12]}\u2026"
 
 
-def _check_rows(checks: pd.DataFrame) -> list[dict[str, Any]]:
+def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> list[dict[str, Any]]:
     """Check rows in words, failed ones first, blocks before warnings."""
-    shown = suppress_checks(checks)
+    shown = suppress_checks(checks, hidden)
     rows: list[dict[str, Any]] = []
     for row in shown.to_dict("records"):
         passed = bool(row["passed"])

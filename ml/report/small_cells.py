@@ -8,10 +8,17 @@ import pandas as pd
 
 from ml.evaluation.curves import CURVE_COLUMNS, ranking_coordinates
 from ml.report.facts import ReportFacts, TaskFacts
+from ml.report.flow_counts import (
+    COST_COHORT,
+    COST_SCORED,
+    COST_SPLIT,
+    add_cohort,
+    add_flow,
+    add_label_counts,
+    add_pair,
+    add_rest,
+)
 from ml.report.suppression import SMALLEST_SHOWN, Count, Sum, suppress_counts
-
-# What hiding costs a reader: steps inside the flow little, the held-out size most.
-COST_STEP, COST_SPLIT, COST_COHORT, COST_SCORED = 1.0, 2.0, 3.0, 5.0
 
 # Cases for this many steps of a ROC or precision-recall curve: with fewer it says nothing of its shape.
 FEWEST_STEPS = 5
@@ -25,8 +32,15 @@ NOT_OF_PATIENTS = frozenset(
         "descendants_of_concepts_are_known",
     }
 )
-# Label counts that the page prints in the flow, or among the reasons of null labels.
-SHOWN_ELSEWHERE = frozenset({"examples", "lost_to_follow_up"})
+# Checks of a task that look at events of its inputs or at its splits, never at its examples.
+NOT_OF_EXAMPLES = frozenset(
+    {
+        "no_input_after_the_index",
+        "no_input_of_another_person",
+        "no_outcome_in_the_input",
+        "splits_have_enough_cases",
+    }
+)
 
 
 def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[str]:
@@ -43,24 +57,28 @@ def hidden_counts(task: TaskFacts | None, metrics: pd.DataFrame) -> frozenset[st
     counts: dict[str, Count] = {}
     sums: list[Sum] = []
     if task is not None:
-        _add_flow(task, counts, sums)
+        add_flow(task, counts, sums)
     sizes = {(split, "all"): size for split, size in _split_sizes(task).items()}
     sizes |= scored_sizes(metrics)
     for (split, subgroup), (n, n_cases) in sizes.items():
         key = split if subgroup == "all" else f"{split}:{subgroup}"
         scored = subgroup == "all" and split != "train"
-        _add_pair(counts, sums, f"n:{key}", f"cases:{key}", n, n_cases, COST_SCORED if scored else COST_SPLIT)
+        add_pair(counts, sums, f"n:{key}", f"cases:{key}", n, n_cases, COST_SCORED if scored else COST_SPLIT)
     _add_subgroup_sums(counts, sums, sizes)
     if task is not None:
-        _add_cohort_sums(task, counts, sums)
-        _add_label_counts(task, counts, sums)
+        add_cohort(task, counts, sums)
+        add_label_counts(task, counts, sums)
     return suppress_counts(counts, sums)
 
 
 def hidden_availability(facts: ReportFacts) -> frozenset[str]:
     """Names of the counts of the availability table that must not be shown: `events:i`, `later:i`.
 
-    The events of all rules are the events of the source, which the page prints.
+    The events of all rules are the events of the source, which the page prints. The starts of a table less
+    its ends are what is still open.
+
+    Raises:
+        ValueError: a table has more ends than starts.
     """
     counts: dict[str, Count] = {}
     sums: list[Sum] = []
@@ -72,6 +90,7 @@ def hidden_availability(facts: ReportFacts) -> frozenset[str]:
     if sum(row.n_events for row in facts.availability) == facts.n_events:
         counts["all"] = Count(facts.n_events, cost=COST_COHORT)
         sums.append(("all", tuple(f"events:{i}" for i in range(len(facts.availability)))))
+    _add_open(facts, counts, sums)
     return suppress_counts(counts, sums)
 
 
@@ -103,11 +122,17 @@ def suppress_metrics(metrics: pd.DataFrame, hidden: Mapping[str, frozenset[str]]
     return shown
 
 
-def suppress_checks(checks: pd.DataFrame) -> pd.DataFrame:
+def suppress_checks(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> pd.DataFrame:
     """The check table without counts of 1 to 10, nor with a `found` that leaves 1 to 10 of `looked_at`.
 
-    Counts are whole numbers in `looked_at` and `found`. Checks of `NOT_OF_PATIENTS`, and rows whose optional
-    column `unit` names something else than patients' data (arms, columns, files, ...), are left alone.
+    Where a task hides any count, `looked_at` and `found` of its checks of examples go too, for they repeat
+    or split the counts of its flow; a `found` of 0 and one in units of a metric stay. Counts are whole
+    numbers. Checks of `NOT_OF_PATIENTS`, and rows whose optional column `unit` names something else than
+    patients' data (arms, columns, files, ...), are left alone.
+
+    Args:
+        checks: of all tasks.
+        hidden: task -> names of its counts that must not be shown.
     """
     harmless = {"arms", "columns", "files", "models", "tasks", "tables"}
     shown = cast(Any, checks.copy())
@@ -116,11 +141,14 @@ def suppress_checks(checks: pd.DataFrame) -> pd.DataFrame:
     small = looked.between(1, SMALLEST_SHOWN - 1)
     rest = (looked - found).between(1, SMALLEST_SHOWN - 1) & (found > 0)
     small_found = whole & (found.between(1, SMALLEST_SHOWN - 1) | rest)
+    betrays = shown["task"].isin([task for task, names in hidden.items() if names])
+    betrays &= ~shown["name"].isin(NOT_OF_EXAMPLES)
     of_patients = ~shown["name"].isin(NOT_OF_PATIENTS)
     if "unit" in shown.columns:
         of_patients &= ~shown["unit"].isin(harmless)
-    small, small_found = small & of_patients, small_found & of_patients
-    return shown.assign(looked_at=looked.mask(small), found=found.mask(small_found))
+    gone = (small | betrays) & of_patients
+    gone_found = (small_found | (betrays & whole & found.ne(0))) & of_patients
+    return shown.assign(looked_at=looked.mask(gone), found=found.mask(gone_found))
 
 
 def suppress_curves(curves: pd.DataFrame) -> pd.DataFrame:
@@ -176,51 +204,6 @@ def _is_large(n: int, n_cases: int) -> bool:
     return n >= SMALLEST_SHOWN and both
 
 
-def _add_pair(
-    counts: dict[str, Count], sums: list[Sum], total: str, cases: str, n: int, n_cases: int, cost: float
-) -> None:
-    """A total, its cases, and the non-cases that follow from them."""
-    counts[total] = Count(n, cost=cost)
-    counts[cases] = Count(n_cases, cost=cost)
-    counts[f"non-{total}"] = Count(n - n_cases, is_published=False)
-    sums.append((total, (cases, f"non-{total}")))
-
-
-def _add_flow(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
-    """Attrition: every column of a step is the next one plus what left."""
-    last = len(task.attrition) - 1
-    for i, step in enumerate(task.attrition):
-        cost = COST_COHORT if i in (0, last) else COST_STEP
-        _add_pair(counts, sums, f"entries:{i}", f"cases:{i}", step.entries, step.cases, cost)
-        # Persons and entries are often the same number: one would give the other away.
-        counts[f"entries:{i}"] = Count(step.entries, cost=cost, twin=f"persons:{i}")
-        counts[f"persons:{i}"] = Count(step.persons, cost=cost, twin=f"entries:{i}")
-        for column in ("entries", "persons", "cases", "non-entries") if i else ():
-            left = counts[f"{column}:{i - 1}"].value - counts[f"{column}:{i}"].value
-            if left < 0:
-                raise ValueError(
-                    f"attrition of `{task.name}`: `{column}` grows at step {i}, it may only fall"
-                )
-            counts[f"left-{column}:{i}"] = Count(left, is_published=False)
-            sums.append((f"{column}:{i - 1}", (f"{column}:{i}", f"left-{column}:{i}")))
-    _add_spans(task, counts, sums)
-    for reason, n in task.null_labels.items():
-        counts[f"null:{reason}"] = Count(n)
-
-
-def _add_spans(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
-    """What left over several steps, where that is few: hidden steps between must not give it away."""
-    steps = range(len(task.attrition))
-    for column in ("entries", "persons", "cases", "non-entries"):
-        for first in steps:
-            for last in steps[first + 2 :]:
-                left = counts[f"{column}:{first}"].value - counts[f"{column}:{last}"].value
-                if 0 < left < SMALLEST_SHOWN:
-                    name = f"left-{column}:{first}-{last}"
-                    counts[name] = Count(left, is_published=False)
-                    sums.append((f"{column}:{first}", (f"{column}:{last}", name)))
-
-
 def _split_sizes(task: TaskFacts | None) -> dict[str, tuple[int, int]]:
     return {} if task is None else {one.split: (one.n, one.n_cases) for one in task.splits}
 
@@ -240,51 +223,18 @@ def _add_subgroup_sums(
             sums.append((f"{kind}:{split}", parts))
 
 
-def _add_cohort_sums(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
-    """The cohort, and the examples drawn from it, are splits and null labels where the numbers say so."""
-    if task.n_examples is not None:
-        counts["examples"] = Count(task.n_examples, cost=COST_COHORT)
-    last = len(task.attrition) - 1
-    splits = [one.split for one in task.splits]
-    parts = (*(f"n:{split}" for split in splits), *(f"null:{reason}" for reason in task.null_labels))
-    totals = [
-        (f"entries:{last}", parts),
-        ("examples", parts),
-        (f"cases:{last}", tuple(f"cases:{s}" for s in splits)),
-    ]
-    for total, members in totals:
-        if (
-            total in counts
-            and splits
-            and counts[total].value == sum(counts[member].value for member in members)
-        ):
-            sums.append((total, members))
-    if task.n_examples is not None and f"entries:{last}" in counts:
-        left = counts[f"entries:{last}"].value - task.n_examples
-        if left >= 0:
-            counts["left-examples"] = Count(left, is_published=False)
-            sums.append((f"entries:{last}", ("examples", "left-examples")))
-
-
-def _add_label_counts(task: TaskFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
-    """Part of a class and the rest of it: the classes are the cases and non-cases of the last line."""
-    last = len(task.attrition) - 1
-    totals = {1: f"cases:{last}", 0: f"non-entries:{last}"}
-    for row in task.label_counts:
-        if row.quantity in SHOWN_ELSEWHERE:
+def _add_open(facts: ReportFacts, counts: dict[str, Count], sums: list[Sum]) -> None:
+    """Starts of a table, over all rules, less its ends: visits without an end."""
+    rows = list(enumerate(facts.availability))
+    for table in sorted({row.source_table for _, row in rows}):
+        of_kind: dict[str, tuple[str, ...]] = {}
+        for kind in ("start", "end"):
+            of_kind[kind] = tuple(
+                f"events:{i}" for i, row in rows if (row.source_table, row.kind) == (table, kind)
+            )
+        if not of_kind["start"] or not of_kind["end"]:
             continue
-        name = label_count_name(row.quantity, row.y_true)
-        counts[name] = Count(row.n)
-        total = totals.get(row.y_true) if row.y_true is not None else None
-        if total in counts:
-            counts[f"rest-{name}"] = Count(counts[total].value - row.n, is_published=False)
-            sums.append((total, (name, f"rest-{name}")))
-
-
-def label_count_name(quantity: str, y_true: int | None) -> str:
-    """Name a count of the label table.
-
-    >>> label_count_name("deaths_in_time_at_risk", None)
-    'deaths_in_time_at_risk:null'
-    """
-    return f"{quantity}:{'null' if y_true is None else y_true}"
+        n_starts = sum(counts[name].value for name in of_kind["start"])
+        counts[f"starts:{table}"] = Count(n_starts, is_published=False)
+        sums.append((f"starts:{table}", of_kind["start"]))
+        add_rest(counts, sums, f"starts:{table}", of_kind["end"], f"open:{table}")

@@ -52,11 +52,12 @@ def report_tables(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> dict
         given: unsuppressed `metrics`, `verdicts`, `curves`, `checks` and `costs` of all tasks.
     """
     whole = fill_tables(given)
+    hidden = hidden_by_task(facts.tasks, whole["metrics"])
     shown = {
-        "metrics": suppress_metrics(whole["metrics"], hidden_by_task(facts.tasks, whole["metrics"])),
+        "metrics": suppress_metrics(whole["metrics"], hidden),
         "verdicts": whole["verdicts"],
         "costs": whole["costs"],
-        "checks": suppress_checks(whole["checks"]),
+        "checks": suppress_checks(whole["checks"], hidden),
     }
     return {
         name: cast(pd.DataFrame, table[COLUMNS[name]]).reset_index(drop=True) for name, table in shown.items()

@@ -21,8 +21,7 @@ def cohort_sentence(task: Task) -> str:
     parts.append(f"with {days} days observed before" if days else "while observed")
     criteria = [*_groups(task, "require"), *(row.description for row in task.rows("forbid"))]
     if task.outcome_in_history == "forbid":
-        washout = "" if task.washout_days is None else f" in the {task.washout_days} days before"
-        criteria.append(f"no outcome known by the index{washout}")
+        criteria.append(f"no outcome known by the index{_washout(task.washout_days)}")
     words = ", ".join(parts)
     return f"{words[:1].upper()}{words[1:]}" + "".join(f"; {one}" for one in criteria) + "."
 
@@ -72,6 +71,12 @@ def _person(task: Task) -> list[str]:
     if task.sex_concept_id is not None:
         parts.append(f"of the sex with concept id {task.sex_concept_id}")
     return parts
+
+
+def _washout(days: int | None) -> str:
+    if days is None:
+        return ""
+    return f" in the {days} days before" if days else " on the index day"
 
 
 def _groups(task: Task, role: str) -> list[str]:
