@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 
 from ml.adaptation.draws import write_draws
-from ml.arm_spec import ArmSpec, ViewSpec
+from ml.arm_spec import LIBRARIES, ArmSpec, ViewSpec
 from ml.artefact import write_json
 from ml.code_key import code_key, module_key
-from ml.compatibility import depends_on_seed
+from ml.compatibility import depends_on_seed, rests_on_smoke
 from ml.cost import Cost
 from ml.inputs.examples import read_examples
 from ml.inputs.view import ModelInput
@@ -21,21 +21,8 @@ from orchestration.held_out import log_reading
 from orchestration.inputs import arm_inputs, embedding_store, input_path
 from orchestration.platform import Platform
 from orchestration.step import Computed, blocking_row, carry_out, result, upstream
-from orchestration.tasks import OWNERS, blocked_by
+from orchestration.tasks import OWNERS, refusal_by
 from orchestration.versions import library_versions
-
-LIBRARIES = (
-    "lightgbm",
-    "numpy",
-    "pandas",
-    "peft",
-    "pyarrow",
-    "scikit-learn",
-    "scipy",
-    "skops",
-    "torch",
-    "transformers",
-)
 
 TRAINED_NETWORKS = ("lora", "full", "verbalizer")
 
@@ -135,12 +122,12 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     def prediction(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         examples = upstream(platform, f"{task.task}/examples")
         read = {step: upstream(platform, step) for step in read_steps}
-        reason = blocked_by(platform, task.task, inputs)
+        blocked = refusal_by(platform, task.task, inputs)
         predictions, refusal = home.predictions(task.task, arm.name), home.refusal(task.task, arm.name)
 
         def compute(cost: Cost) -> Computed:
-            if reason is not None:
-                return _refused(platform, task, arm, {"guard": "task_checks", "reason": reason})
+            if blocked is not None:
+                return _refused(platform, task, arm, blocked)
             log_reading(platform, context.run_id, task.task, arm.name)
             spec = dataclasses.asdict(_spec(platform, task, arm))
             done = run_child("arm", spec, cost, context.log.info)
@@ -157,7 +144,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
             key={
                 "examples": examples.data_version,
                 "read": {step: record.data_version for step, record in read.items()},
-                "blocked": reason,
+                "blocked": blocked and blocked["reason"],
                 "arm": _spec(platform, task, arm).content,
                 "model": dataclasses.asdict(model),
                 "code": code_key("ml.arm"),
@@ -165,7 +152,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
                 "libraries": library_versions(*LIBRARIES),
             },
             outputs=[refusal]
-            if reason is not None
+            if blocked is not None
             else [predictions, home.fitted(task.task, arm.name), refusal],
             compute=compute,
             task=task.task,
@@ -206,6 +193,7 @@ def _spec(platform: Platform, task: Task, arm: Arm) -> ArmSpec:
         models_folder=None if platform.models_folder is None else str(platform.models_folder),
         download=platform.download,
         is_compared=arm.name in compared,
+        rests_on_smoke=rests_on_smoke(arm, arms, MODELS),
         parts=tuple(_spec(platform, task, arms[name]) for name in arm.of) if arm.regime == "stack" else (),
     )
 

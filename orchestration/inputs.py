@@ -18,13 +18,14 @@ from ml.inputs.text import instruction_prefix
 from ml.inputs.view import CountOptions, ModelInput, SequenceOptions, TextOptions
 from ml.models.loading import find_model
 from ml.models.registry import MODELS
+from ml.refusal import RefusalError
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.child import run_child
 from orchestration.expectations import judge
 from orchestration.platform import Platform
 from orchestration.step import Computed, carry_out, find_record, result, upstream
-from orchestration.tasks import OWNERS, blocked_by, not_made
+from orchestration.tasks import OWNERS, blocked_by, not_made, refusal_by
 from orchestration.versions import library_versions
 
 EMBEDDED_REGIMES = ("frozen",)
@@ -106,13 +107,15 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
-                row = _check_row(check, task.task, looked_at=0, found=0)
-                return dataclasses.replace(not_made(reason), checks=judge([row]))
-            facts = _write(platform, task, shown, cost, context.log.info)
+                return not_made(reason)
+            made = _computed(lambda: _write(platform, task, shown, cost, context.log.info))
+            if made.refused:
+                return made
             looked_at, found = recompute(
                 platform.home.published, task.task, folder, view, seed=platform.study.seed
             )
-            return Computed(facts, judge([_check_row(check, task.task, looked_at=looked_at, found=found)]))
+            row = _check_row(check, task.task, looked_at=looked_at, found=found)
+            return dataclasses.replace(made, checks=judge([row]))
 
         record = carry_out(
             platform,
@@ -131,6 +134,8 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
             compute=compute,
             task=task.task,
         )
+        if record.refused:
+            return result(record, key)._replace(check_results=[_not_run(check, key)])
         return result(record, key, [check])
 
     return input_view
@@ -176,23 +181,12 @@ def _embedding(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDe
     def embedding(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         texts = upstream(platform, f"{task.task}/{shown.text.name}")
         encoder = encoder_configuration(model, max_tokens=max_tokens, prefix=_prefix(task, shown))
-        reason = blocked_by(platform, task.task, (shown.text,))
+        blocked = refusal_by(platform, task.task, (shown.text,))
 
         def compute(cost: Cost) -> Computed:
-            if reason is not None:
-                return not_made(reason)
-            arguments = {
-                "texts": str(input_path(platform, task.task, shown.text) / "text.parquet"),
-                "model": model.name,
-                "folder": str(find_model(model, platform.models_folder, download=platform.download)),
-                "store": str(platform.home.embeddings),
-                "configuration": dataclasses.asdict(encoder),
-                "target": str(target),
-            }
-            embedded = run_child("embed", arguments, cost, context.log.info)
-            cost.tokens += embedded["tokens"]
-            cost.accelerator_s += embedded["accelerator_s"]
-            return Computed(embedded)
+            if blocked is not None:
+                return not_made(**blocked)
+            return _computed(lambda: _embed(platform, task, shown, cost, context.log.info))
 
         record = carry_out(
             platform,
@@ -200,7 +194,7 @@ def _embedding(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDe
             f"{task.task}/{shown.name}",
             key={
                 "texts": texts.data_version,
-                "blocked": reason,
+                "blocked": blocked and blocked["reason"],
                 "model": dataclasses.asdict(model),
                 "encoder": dataclasses.asdict(encoder),
                 "code": code_key("ml.embedding.encode"),
@@ -214,6 +208,43 @@ def _embedding(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDe
         return result(record, key)
 
     return embedding
+
+
+def _embed(
+    platform: Platform, task: Task, shown: ModelInput, cost: Cost, log: Callable[[str], None]
+) -> dict[str, Any]:
+    assert shown.model is not None and shown.max_tokens is not None
+    model = MODELS[shown.model]
+    encoder = encoder_configuration(model, max_tokens=shown.max_tokens, prefix=_prefix(task, shown))
+    arguments = {
+        "texts": str(input_path(platform, task.task, shown.text) / "text.parquet"),
+        "model": model.name,
+        "folder": str(find_model(model, platform.models_folder, download=platform.download)),
+        "store": str(platform.home.embeddings),
+        "configuration": dataclasses.asdict(encoder),
+        "target": str(input_path(platform, task.task, shown)),
+    }
+    embedded = run_child("embed", arguments, cost, log)
+    cost.tokens += embedded.get("tokens", 0)
+    cost.accelerator_s += embedded.get("accelerator_s", 0.0)
+    return embedded
+
+
+def _computed(make: Callable[[], dict[str, Any]]) -> Computed:
+    """Return the facts of what was made, or the refusal of a guard that stopped it, here or in the child."""
+    try:
+        made = make()
+    except RefusalError as error:
+        return not_made(error.reason, error.guard)
+    return not_made(**made["refused"]) if "refused" in made else Computed(made)
+
+
+def _not_run(check: str, key: dg.AssetKey) -> dg.AssetCheckResult:
+    """Tell Dagster that a check had nothing to look at: no pass, and no failure that blocks."""
+    severity = dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(
+        check_name=check, asset_key=key, passed=False, severity=severity, description="Not run: not made."
+    )
 
 
 def _prefix(task: Task, shown: ModelInput) -> str:

@@ -22,6 +22,8 @@ from ml.cost import Cost, measured
 from orchestration.lock import take
 from orchestration.platform import Platform, now
 
+WEIGHT_GUARDS = ("weights_differ", "tokenizer_of_another_model")
+
 
 @dataclass
 class Computed:
@@ -71,7 +73,7 @@ def carry_out(
     platform.register()
     hashed = sha256_json({"step": name, **key})
     stored = find_record(platform, name)
-    if stored and stored.key == hashed:
+    if stored and stored.key == hashed and not _may_have_passed(stored):
         damaged = differences(platform.home.root, stored.outputs)
         if not damaged:
             context.log.info(f"{name}: nothing changed, reused")
@@ -96,6 +98,11 @@ def carry_out(
     )
     write_json(_record_path(platform, name), _storable(record))
     return record
+
+
+def _may_have_passed(record: Record) -> bool:
+    """Whether a step was refused for weights on this machine, which the key names but does not read."""
+    return record.refused is not None and record.refused["guard"] in WEIGHT_GUARDS
 
 
 def find_record(platform: Platform, name: str) -> Record | None:

@@ -23,19 +23,33 @@ OWNERS = ["team:clinical-ml"]
 
 
 def blocked_by(platform: Platform, task: str, inputs: Iterable[ModelInput] = ()) -> str | None:
-    """Return why nothing of a task, or of these inputs, may be learnt from; None if it may.
+    """Return why nothing of a task, or of these inputs, may be learnt from; None if it may."""
+    refusal = refusal_by(platform, task, inputs)
+    return None if refusal is None else refusal["reason"]
 
-    Read from the stored verdicts on its examples and on what an arm is shown.
+
+def refusal_by(platform: Platform, task: str, inputs: Iterable[ModelInput] = ()) -> dict[str, str] | None:
+    """Return the guard and reason that keep an arm from a task, or from these inputs; None if nothing does.
+
+    Read from the stored verdicts on the task's examples and, where those passed, on what an arm is shown:
+    checks that failed, and refusals of what was to be made.
     """
     record = upstream(platform, f"{task}/examples", verify=False)
-    failed = failed_blocks(record)
-    for shown in inputs:
-        failed += failed_blocks(upstream(platform, f"{task}/{shown.name}", verify=False))
-    if not failed:
-        return None
     # No counts of patients: 1 to 10 must not leave, and the check table holds them for those inside.
     more = {name: f" ({words})" for name, words in record.metadata["reasons"].items()}
-    return "; ".join(f"check `{row['name']}` failed{more.get(row['name'], '')}" for row in failed)
+    found = [
+        ("task_checks", f"check `{row['name']}` failed{more.get(row['name'], '')}")
+        for row in failed_blocks(record)
+    ]
+    if not found:
+        for shown in inputs:
+            made = upstream(platform, f"{task}/{shown.name}", verify=False)
+            found += [("task_checks", f"check `{row['name']}` failed") for row in failed_blocks(made)]
+            found += [(made.refused["guard"], made.refused["reason"])] if made.refused else []
+    if not found:
+        return None
+    reasons = dict.fromkeys(reason for _, reason in found)  # joined arms may share an input
+    return {"guard": found[0][0], "reason": "; ".join(reasons)}
 
 
 def failed_blocks(record: Record) -> list[dict[str, Any]]:
@@ -107,6 +121,6 @@ def examples_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
     return examples
 
 
-def not_made(reason: str) -> Computed:
-    """Return what a step records that made nothing because its task is blocked."""
-    return Computed({"not_made": reason}, refused={"guard": "task_checks", "reason": reason})
+def not_made(reason: str, guard: str = "task_checks") -> Computed:
+    """Return what a step records that made nothing because its task is blocked, or a guard stopped it."""
+    return Computed({"not_made": reason}, refused={"guard": guard, "reason": reason})
