@@ -1,4 +1,4 @@
-"""What is too long for every push: the slow tests in full, the demo and the simulated world at size; recorded.
+"""What is too long for every push: the slow tests, the demo and the simulated world at size; recorded.
 
     make slow
 

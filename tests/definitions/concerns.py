@@ -99,7 +99,7 @@ CONCERNS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("entry_label", "reasoned", "is_visit_end_unknown", ("tar_end_visit",)),
     ("entry_label", "reasoned", "is_outcome_before_time_at_risk", ("gap",)),
     ("entry_label", "reasoned", "is_outcome_known_later", ("forbidden_outcome",)),
-    ("entry_label", "reasoned", "death_available_date", ("death_lag",)),
+    ("entry_label", "reasoned", "'death_before_index_known_later'", ("death_lag",)),
     ("entry_label", "reasoned", "death_available_date >", ("at_risk_on_index_day",)),
     ("entry_step", "judged", "age_min", ("age_min",)),
     ("entry_step", "judged", "age_max", ("age_max",)),

@@ -97,30 +97,44 @@ STUDIES = {**TEMPLATES, EVERY_KIND: every_kind()}
 def roughened(tables: Tables, seed: int) -> Tables:
     """Return a world with what the templates' worlds lack.
 
-    Three periods inside one another, an unknown sex, a day of birth without its month, two outcomes on one
-    day, and two events of a set in one visit.
+    Three periods inside one another, an unknown sex, a day of birth without its month; beside an event
+    another one of its set on the next day, another outcome on the same day, a drug in the same visit, another
+    value.
     """
     draw = random.Random(seed)
-    rough = {**tables, "person": [_unclear(row, draw) for row in tables["person"]]}
+    rough = {name: list(rows) for name, rows in tables.items()}
+    rough["person"] = [_unclear(row, draw) for row in tables["person"]]
     rough["observation_period"] = [
         period for row in tables["observation_period"] for period in _within(row, draw)
     ]
-    for number, row in enumerate(tables["condition_occurrence"]):
-        new_id, day = FIRST_ADDED_ID + number, row["condition_start_date"]
-        if draw.random() < 0.3 and day is not None:
-            later = {"condition_occurrence_id": new_id, "condition_start_date": day + timedelta(1)}
-            rough["condition_occurrence"] = [*rough["condition_occurrence"], row | later]
-        if draw.random() < 0.3:
-            procedure = {
-                "procedure_occurrence_id": new_id,
-                "person_id": row["person_id"],
-                "procedure_concept_id": FAMILIES["t_procedure"][0],
-                "procedure_date": day,
-                "procedure_type_concept_id": row["condition_type_concept_id"],
-                "visit_occurrence_id": row.get("visit_occurrence_id"),
-            }
-            rough["procedure_occurrence"] = [*rough["procedure_occurrence"], procedure]
+    for number, row in enumerate([*tables["condition_occurrence"], *tables["measurement"]]):
+        day = row.get("condition_start_date", row.get("measurement_date"))
+        if day is not None:
+            _add_beside(rough, row, day, FIRST_ADDED_ID + number, draw)
     return rough
+
+
+def _add_beside(rough: Tables, row: dict[str, Any], day: date, new_id: int, draw: random.Random) -> None:
+    shared = {"person_id": row["person_id"], "visit_occurrence_id": row.get("visit_occurrence_id")}
+    if "condition_start_date" in row and draw.random() < 0.3:
+        later = {"condition_occurrence_id": new_id, "condition_start_date": day + timedelta(1)}
+        rough["condition_occurrence"].append(row | later)
+    added = (
+        ("procedure_occurrence", "procedure", "procedure_date", "t_procedure", day, {}),
+        ("drug_exposure", "drug", "drug_exposure_start_date", "t_drug", day, {}),
+        (
+            "measurement",
+            "measurement",
+            "measurement_date",
+            "t_other_lab",
+            day + timedelta(2),
+            {"value_as_number": 9.0, "unit_concept_id": UNIT},
+        ),
+    )
+    for table, stem, dated, family, when, value in added:
+        if draw.random() < 0.2:
+            concept = {f"{stem}_concept_id": FAMILIES[family][0], f"{stem}_type_concept_id": 0}
+            rough[table].append({f"{table}_id": new_id, dated: when, **concept, **value, **shared})
 
 
 def without_concept_rows(vocabulary: Tables) -> Tables:
