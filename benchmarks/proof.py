@@ -9,10 +9,10 @@ or violates.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -47,39 +47,44 @@ def main() -> int:
     parser.add_argument("--worlds", type=int, default=WORLDS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--templates", nargs="*", help="only these (all of them by default)")
-    parser.add_argument(
-        "--run", type=Path, help="where the run is kept; one that is there is summed up again"
-    )
+    parser.add_argument("--run", type=Path, help="keeps parts as they end; those there are not run again")
     given = parser.parse_args()
-    kept = given.run if given.run and given.run.exists() else None
-    run = json.loads(kept.read_text(encoding="utf-8")) if kept else _run(given.worlds, given.templates)
-    if given.run and not kept:
-        write_json(given.run, run)
-    parts = run.pop("parts")
-    record = {**run, **summed({(part, name): result for part, name, result in parts})}
+    with tempfile.TemporaryDirectory(prefix="proof-") as folder:
+        kept = given.run or Path(folder) / "run.json"
+        run = begun(kept)
+        parts = run_parts(run, kept, given.worlds, given.templates)
+    record = {
+        **{key: run[key] for key in ("commit", "changed_since_commit", "versions")},
+        "cpu_seconds": sum(result["cpu_seconds"] for result in parts.values()),
+        **summed(parts),
+    }
     write_json(given.results, record)
     if given.results == RESULTS:
         PAGE.write_text(page(record), encoding="utf-8")
-    print(json.dumps({key: record[key] for key in ("holds", "errors", "seconds", "total")}, indent=2))
+    print(json.dumps({key: record[key] for key in ("holds", "errors", "cpu_seconds", "total")}, indent=2))
     return 0 if record["holds"] else 1
 
 
-def _run(worlds: int, templates: list[str] | None) -> dict[str, Any]:
-    """Run the parts; return them with what they were run on."""
-    started = time.monotonic()
-    commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", *PROVED)
-    parts = run_parts(worlds, templates)
+def begun(kept: Path) -> dict[str, Any]:
+    """Return the run kept in a file, or a new one; parts of another commit are not taken on."""
+    commit = _git("rev-parse", "HEAD")
+    if kept.exists():
+        run = json.loads(kept.read_text(encoding="utf-8"))
+        if run["commit"] != commit:
+            raise SystemExit(f"{kept.name} is of commit {run['commit'][:12]}, and this is {commit[:12]}")
+        return run
     return {
         "commit": commit,
-        "changed_since_commit": bool(changed),
+        "changed_since_commit": bool(_git("status", "--porcelain", "--", *PROVED)),
         "versions": {name: version(name) for name in PACKAGES},
-        "seconds": round(time.monotonic() - started),
-        "parts": [[part, name, result] for (part, name), result in parts.items()],
+        "parts": [],
     }
 
 
-def run_parts(worlds: int, only: list[str] | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return what each part found by (part, template or source), the longest begun first."""
+def run_parts(
+    run: dict[str, Any], kept: Path, worlds: int, only: list[str] | None = None
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return what each part found by (part, template or source); each is kept in the run as it ends."""
     from definitions.mixed import STUDIES
     from definitions.templates import TEMPLATES
 
@@ -88,17 +93,23 @@ def run_parts(worlds: int, only: list[str] | None = None) -> dict[tuple[str, str
     jobs += [("metamorphic", name) for name in TEMPLATES]
     jobs += [(part, name) for part in ("worlds", "dbt_build") for name in STUDIES]
     jobs = [job for job in jobs if only is None or job[1] in only]
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found = {(part, name): result for part, name, result in run["parts"]}
+
+    def keep(part: str, name: str, result: dict[str, Any]) -> None:
+        found[part, name] = result
+        run["parts"].append([part, name, result])
+        write_json(kept, run)
+        words = "fails" if "error" in result else "holds"
+        print(f"{part} {name}: {words} after {result['cpu_seconds']} s of CPU", flush=True)
+
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(run_part, part, name, worlds): (part, name) for part, name in jobs}
+        waiting = {pool.submit(run_part, *job, worlds): job for job in jobs if job not in found}
         for done in as_completed(waiting):
-            part, name = waiting[done]
-            found[part, name] = done.result()
-            words = "fails" if "error" in found[part, name] else "holds"
-            print(f"{part} {name}: {words} after {found[part, name]['seconds']} s", flush=True)
-    found = {job: found[job] for job in jobs}
-    found["mutants_where_kinds_meet", EVERY_KIND] = run_part("mutants_where_kinds_meet", _left(found), worlds)
-    return found
+            keep(*waiting[done], done.result())
+    met = ("mutants_where_kinds_meet", EVERY_KIND)
+    if met not in found:
+        keep(*met, run_part(met[0], _left(found), worlds))
+    return {job: found[job] for job in [*jobs, met]}
 
 
 def _left(found: dict[tuple[str, str], dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -113,12 +124,17 @@ def run_part(part: str, name: Any, worlds: int) -> dict[str, Any]:
     import warnings
 
     warnings.filterwarnings("ignore", message="sqlglotrs is deprecated")
-    started = time.monotonic()
+    started = _cpu_seconds()
     try:
         result = PARTS[part](name, worlds)
     except Exception:
         result = {"error": traceback.format_exc()[-3000:]}
-    return {**result, "seconds": round(time.monotonic() - started)}
+    return {**result, "cpu_seconds": round(_cpu_seconds() - started)}
+
+
+def _cpu_seconds() -> float:
+    """Return what this process and those it waited for have used."""
+    return sum(os.times()[:4])
 
 
 def _worlds(name: str, worlds: int) -> dict[str, Any]:
@@ -200,7 +216,7 @@ def summed(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
         "mutants_argued_and_killed": wrong,
         "total": {
             **{
-                key: sum(result.get(key, 0) for result in by_part["worlds"].values())
+                key: sum(result.get(key, 0) for result in by_part.get("worlds", {}).values())
                 for key in ("worlds", "persons", "examples", "positives", "negatives")
             },
             "mutants_made": sum(result.get("made", 0) for result in by_part["mutants"].values()),
@@ -208,7 +224,7 @@ def summed(parts: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
             "mutants_equivalent": sum(result.get("equivalent", 0) for result in by_part["mutants"].values()),
             "examples_cut": sum(
                 compared["compared"]
-                for result in by_part["truncation"].values()
+                for result in by_part.get("truncation", {}).values()
                 for compared in result.get("tasks", {}).values()
             ),
         },
