@@ -45,7 +45,7 @@ measured as (
 
     select
         task,
-        'measured' as role, -- noqa: RF04
+        'measured' as role,
         criterion_order,
         group_order,
         domain,
