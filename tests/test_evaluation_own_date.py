@@ -26,7 +26,7 @@ def test_both_numbers_are_those_of_scikit_learn(pair):
     _, available, own = pair
     found = own_date_metrics("t", {"a": available}, {"a": own}, n_bootstrap=50, seed=3)
     assert list(found.columns) == METRIC_COLUMNS
-    first, second = (roc_auc_score(rows.y_true, rows.y_score) for rows in map(held_out, (available, own)))
+    first, second = (roc_auc_score(rows.y_true, rows.y_score_raw) for rows in map(held_out, (available, own)))
     row = value(found, "a", "auroc_own_date")
     assert (row.value, row.n, row.seed) == (pytest.approx(second), 400, 1)
     assert value(found, "a", "auroc_own_date_difference").value == pytest.approx(second - first)
@@ -43,8 +43,8 @@ def test_the_interval_is_that_of_a_plain_bootstrap_over_persons(pair):
         drawn = rng.integers(0, len(first), len(first))
         y = first.y_true.to_numpy()[drawn]
         differences.append(
-            roc_auc_score(y, second.y_score.to_numpy()[drawn])
-            - roc_auc_score(y, first.y_score.to_numpy()[drawn])
+            roc_auc_score(y, second.y_score_raw.to_numpy()[drawn])
+            - roc_auc_score(y, first.y_score_raw.to_numpy()[drawn])
         )
     low, high = np.quantile(differences, [0.025, 0.975])
     assert (row.ci_low, row.ci_high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
@@ -63,7 +63,7 @@ def test_a_refit_that_changes_nothing_differs_by_nothing_and_has_the_interval_of
 def test_several_seeds_are_drawn_alike_on_both_sides(pair):
     table, available, _ = pair
     seeds = pd.concat(
-        [available, *(available.assign(seed=seed, y_score=shuffled(table, seed)) for seed in (2, 3))]
+        [available, *(available.assign(seed=seed, y_score_raw=shuffled(table, seed)) for seed in (2, 3))]
     )
     found = own_date_metrics("t", {"a": seeds}, {"a": seeds.copy()}, n_bootstrap=80, seed=3)
     same = value(found, "a", "auroc_own_date_difference")

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from ml.evaluation.calibration import clipped_logit, sigmoid
 from ml.evaluation.ceiling import ceiling_checks, measure_ceiling
@@ -179,7 +180,7 @@ def test_arms_on_different_held_out_examples_are_refused_without_naming_a_patien
 def test_few_shot_arms_are_scored_on_discrimination_only_and_cover_their_draws(small):
     table, _, arms = small
     draws = [
-        arms["poor"].assign(k=8, draw=draw, y_score=np.random.default_rng(draw).random(len(table)))
+        arms["poor"].assign(k=8, draw=draw, y_score_raw=np.random.default_rng(draw).random(len(table)))
         for draw in range(5)
     ]
     shots = pd.concat([arms["good"], *draws], ignore_index=True).astype({"k": "Int64", "draw": "Int64"})
@@ -244,7 +245,7 @@ def test_a_planted_arm_that_sees_the_outcome_fails_the_ceiling(small):
     table, oracle, arms = small
     p = oracle.p.to_numpy()
     leak = sigmoid(clipped_logit(p) + 1.5 * (table.y_true.to_numpy() - 0.5))
-    cheat = arms["good"].assign(y_score=leak)
+    cheat = arms["good"].assign(y_score=leak, y_score_raw=leak)
     found = evaluate_task("t", {**arms, "cheat": cheat}, oracle=oracle, n_bootstrap=100)
     checks = found.checks.set_index("name")
     assert not checks.loc["no_arm_beats_the_oracle_auroc", "passed"]
@@ -254,12 +255,16 @@ def test_a_planted_arm_that_sees_the_outcome_fails_the_ceiling(small):
     assert set(failed.arm) == {"cheat"}
 
 
+def scored(p):
+    return dict.fromkeys(("auroc", "log_loss"), p)
+
+
 def test_a_slight_leak_among_900_examples_fails_the_ceiling():
     table, p = world(seed=3)
     held = (table.split == "held_out").to_numpy()
     y = table.y_true.to_numpy()
     leak = sigmoid(clipped_logit(p) + 0.8 * y)
-    found = measure_ceiling("t", y[held], np.arange(900), p[held], {"leak": leak[held]}, seed=0)
+    found = measure_ceiling("t", y[held], np.arange(900), p[held], {"leak": scored(leak[held])}, seed=0)
     assert not found.set_index("metric").loc["auroc", "passed"]
 
 
@@ -275,7 +280,7 @@ def test_the_oracle_plus_noise_and_the_oracle_itself_pass_the_ceiling():
             y,
             np.arange(y.size),
             p[held],
-            {"noisy": noisy, "oracle again": p[held]},
+            {"noisy": scored(noisy), "oracle again": scored(p[held])},
             seed=seed,
             n_bootstrap=1000,
         )
@@ -298,6 +303,41 @@ def test_a_recalibration_that_turns_the_order_is_warned_of(small):
     assert (bool(row.passed), row.severity, row.found > 0) == (False, "warn", True)
     kept = evaluate(small).checks.set_index("name").loc["recalibration_keeps_order"]
     assert bool(kept.passed)
+
+
+@pytest.mark.parametrize(
+    "recalibrate", [lambda score: 1 - score, lambda score: np.round(score, 1)], ids=["turned", "tied"]
+)
+def test_discrimination_reads_raw_scores_whatever_recalibration_does_to_their_order(small, recalibrate):
+    table, oracle, arms = small
+    changed = {
+        name: rows.assign(y_score=recalibrate(rows.y_score.to_numpy()))
+        for name, rows in arms.items()
+        if name != "same"
+    }
+    compared = (Comparison("good", "poor", "t"), Comparison(BestOf("g", ("poor", "good")), "seeds", "t"))
+    groups = pd.DataFrame({"example_id": table.example_id, "subgroup": "F"})
+    before, after = (
+        evaluate_task("t", given, oracle=oracle, comparisons=compared, n_bootstrap=100, subgroups=groups)
+        for given in ({name: arms[name] for name in changed}, changed)
+    )
+    held = changed["good"][changed["good"].split == "held_out"]
+    expected = roc_auc_score(held.y_true, held.y_score_raw)
+    assert value(after.metrics, "good", "auroc").value == pytest.approx(expected, abs=1e-12)
+    assert roc_auc_score(held.y_true, held.y_score) != pytest.approx(expected, abs=1e-4)
+    pd.testing.assert_frame_equal(after.verdicts, before.verdicts)
+    for name, column, of_order in (
+        ("metrics", "metric", ("auroc", "auprc")),
+        ("curves", "curve", ("roc", "pr")),
+        ("ceiling", "metric", ("auroc",)),
+    ):
+        first, second = (
+            found[found[column].isin(of_order)].reset_index(drop=True)
+            for found in (getattr(before, name), getattr(after, name))
+        )
+        assert len(first) > 2
+        pd.testing.assert_frame_equal(first, second)
+    assert value(after.metrics, "good", "brier").value > value(before.metrics, "good", "brier").value
 
 
 def test_six_arms_of_900_examples_and_2000_replicates_take_seconds():

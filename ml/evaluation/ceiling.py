@@ -22,7 +22,7 @@ def measure_ceiling(
     y_true: npt.ArrayLike,
     person_id: npt.ArrayLike,
     oracle: npt.ArrayLike,
-    arms: Mapping[str, npt.ArrayLike],
+    arms: Mapping[str, Mapping[str, npt.ArrayLike]],
     *,
     seed: int,
     n_bootstrap: int = CEILING_REPLICATES,
@@ -34,19 +34,23 @@ def measure_ceiling(
         y_true: held-out labels, (N,), both classes.
         person_id: (N,).
         oracle: P(y_true = 1 | record to the index), (N,).
-        arms: arm -> y_score, (N,) or (S, N) for several runs.
+        arms: arm -> metric -> the scores it reads, (N,) or (S, N) for several runs.
         seed: decides the draws.
         n_bootstrap: replicates.
     """
     labels = np.asarray(y_true)
     scores = {"oracle": np.asarray(oracle, dtype=np.float64)}
-    scores |= {f"arm:{arm}": np.asarray(values, dtype=np.float64) for arm, values in arms.items()}
-    metrics = dict.fromkeys(scores, CEILING_METRICS)
+    metrics: dict[str, tuple[str, ...]] = {"oracle": CEILING_METRICS}
+    for arm, by_metric in arms.items():
+        for metric in CEILING_METRICS:
+            scores[f"arm:{arm}|{metric}"] = np.asarray(by_metric[metric], dtype=np.float64)
+            metrics[f"arm:{arm}|{metric}"] = (metric,)
     replicates = bootstrap(labels, person_id, scores, n_bootstrap=n_bootstrap, seed=seed, metrics=metrics)
     rows: list[dict[str, Any]] = []
     for arm in arms:
         for metric in CEILING_METRICS:
-            mine, best = replicates.values[f"arm:{arm}"][metric], replicates.values["oracle"][metric]
+            mine = replicates.values[f"arm:{arm}|{metric}"][metric]
+            best = replicates.values["oracle"][metric]
             differences = DIRECTION[metric] * (mine - best)
             bound = float(np.quantile(differences, 1 - CEILING_LEVEL))
             delta = float(differences.mean())

@@ -184,9 +184,7 @@ def _judged(
     delta = sign * (_point(challenger, metric) - _point(reference, metric))
     identical = ""
     if abs(delta) < 1e-12 and float(np.max(np.abs(differences))) < 1e-12:
-        same = challenger.score.shape == reference.score.shape and np.array_equal(
-            challenger.score, reference.score
-        )
+        same = np.array_equal(challenger.scores_for(metric), reference.scores_for(metric))
         identical = "identical scores" if same else "identical scores on this metric in every resample"
         delta, differences = 0.0, np.zeros_like(differences)
     low, high = percentile_interval(differences, shared.level)
@@ -288,11 +286,11 @@ def _name(arm: str, side: str | BestOf, competitors: Mapping[str, Competitor]) -
 
 def _replicates(one: ScoredSet, metric: str, replicates: Replicates) -> FloatArray:
     run_no = 0 if len(one.runs) == 1 else None
-    return replicates.values[run_key(one.name, run_no, "score")][metric]
+    return replicates.values[run_key(one.name, run_no, metric)][metric]
 
 
 def _point(one: ScoredSet, metric: str) -> float:
-    values = [PLAIN[metric](one.y_true, run) for run in one.score]
+    values = [PLAIN[metric](one.y_true, run) for run in one.scores_for(metric)]
     return float(np.mean([value for value in values if value is not None]))
 
 
@@ -301,7 +299,7 @@ def _p_value(
 ) -> tuple[float, str]:
     one_each = bool(challenger.examples["person_id"].is_unique)
     if metric == "auroc" and one_each and len(challenger.runs) == len(reference.runs) == 1:
-        found = paired_delong(challenger.y_true, challenger.score[0], reference.score[0])
+        found = paired_delong(challenger.y_true, challenger.score_raw[0], reference.score_raw[0])
         if found is not None:
             return found.p_value, "paired DeLong"
     return bootstrap_p_value(differences), "bootstrap"

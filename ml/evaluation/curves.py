@@ -18,16 +18,19 @@ def draw_curves(
 ) -> pd.DataFrame:
     """Four curves of one arm: `roc`, `pr`, `calibration`, `calibration_raw`; empty with one class.
 
+    As the metrics of ranking do, `roc` and `pr` read the order of the raw scores.
+
     `n` and `n_cases` count the examples between a point and the one before it (for calibration: in the bin),
     so that small cells can be merged before anything is published.
     """
     labels, scores = check_scores(y_true, y_score)
     if not has_both_classes(labels):
         return pd.DataFrame(columns=pd.Index(CURVE_COLUMNS))
+    _, raw = check_scores(labels, y_score_raw)
     points = [
-        *_ranking_points(labels, scores),
+        *_ranking_points(labels, raw),
         *_calibration_points("calibration", labels, scores),
-        *_calibration_points("calibration_raw", *check_scores(labels, y_score_raw)),
+        *_calibration_points("calibration_raw", labels, raw),
     ]
     return pd.DataFrame(
         [{"task": task, "arm": arm} | point for point in points], columns=pd.Index(CURVE_COLUMNS)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ml.evaluation.bootstrap import Replicates, bootstrap
-from ml.evaluation.ceiling import CEILING_COLUMNS, ceiling_checks, measure_ceiling
+from ml.evaluation.ceiling import CEILING_COLUMNS, CEILING_METRICS, ceiling_checks, measure_ceiling
 from ml.evaluation.comparing import adjust_p_values, setting, verdict_rows, verdicts_table
 from ml.evaluation.curves import CURVE_COLUMNS, draw_curves
 from ml.evaluation.measure import bootstrap_scores, metric_rows, metrics_table
@@ -213,7 +213,11 @@ def _curves(task: str, held_out: Sequence[ScoredSet]) -> pd.DataFrame:
 
 def _ceiling(task: str, held_out: Sequence[ScoredSet], seed: int) -> pd.DataFrame:
     oracle = next((one for one in held_out if one.arm == ORACLE), None)
-    arms = {one.name: one.score for one in held_out if one.arm != ORACLE}
+    arms = {
+        one.name: {metric: one.scores_for(metric) for metric in CEILING_METRICS}
+        for one in held_out
+        if one.arm != ORACLE
+    }
     if oracle is None or not has_both_classes(oracle.y_true):
         return pd.DataFrame(columns=pd.Index(CEILING_COLUMNS))
     return measure_ceiling(task, oracle.y_true, oracle.person_id, oracle.score[0], arms, seed=seed)

@@ -8,7 +8,15 @@ import pandas as pd
 
 from ml.evaluation.bootstrap import Replicates, percentile_interval
 from ml.evaluation.calibration import Calibration, measure_calibration
-from ml.evaluation.metrics import FloatArray, auprc, auroc, brier, log_loss, prevalence
+from ml.evaluation.metrics import (
+    RANKING_METRICS,
+    FloatArray,
+    auprc,
+    auroc,
+    brier,
+    log_loss,
+    prevalence,
+)
 from ml.evaluation.predictions import ScoredSet
 
 METRIC_COLUMNS = [
@@ -26,28 +34,31 @@ METRIC_COLUMNS = [
     "draw",
     "subgroup",
 ]
-RANKING_METRICS = ("auroc", "auprc")
 PLAIN = {"auroc": auroc, "auprc": auprc, "brier": brier, "log_loss": log_loss}
+PROBABILITY_METRICS = ("brier", "log_loss")
 # One run's 95% interval by metric; None: no interval.
 Interval = tuple[float, float] | None
 
 
-def run_key(name: str, run_no: int | None, kind: str) -> str:
-    """Name of a score vector in the bootstrap: an arm's run, or all its runs (run_no None)."""
+def run_key(name: str, run_no: int | None, metric: str) -> str:
+    """Name of the scores that a metric reads in the bootstrap: an arm's run, or all its runs (None)."""
+    kind = "raw" if metric in (*RANKING_METRICS, "brier_raw") else "score"
     return f"{name}|{'all' if run_no is None else run_no}|{kind}"
 
 
 def bootstrap_scores(one: ScoredSet) -> tuple[dict[str, FloatArray], dict[str, tuple[str, ...]]]:
     """Score vectors of a set and the metrics each needs: every run, then all runs if there are several."""
     scores: dict[str, FloatArray] = {}
+    metrics: dict[str, tuple[str, ...]] = {}
     for run_no in [*range(len(one.runs)), *([None] if len(one.runs) > 1 else [])]:
         rows = slice(None) if run_no is None else slice(run_no, run_no + 1)
-        scores[run_key(one.name, run_no, "score")] = one.score[rows]
-        if one.k is None:
-            scores[run_key(one.name, run_no, "raw")] = one.score_raw[rows]
-    # Few-shot arms are judged on discrimination only (METHODS 12).
-    all_metrics = RANKING_METRICS if one.k is not None else tuple(PLAIN)
-    return scores, {key: (("brier",) if key.endswith("|raw") else all_metrics) for key in scores}
+        ranking = run_key(one.name, run_no, "auroc")
+        scores[ranking], metrics[ranking] = one.score_raw[rows], RANKING_METRICS
+        if one.k is None:  # few-shot arms are judged on discrimination only (METHODS 12)
+            metrics[ranking] = (*RANKING_METRICS, "brier")
+            probability = run_key(one.name, run_no, "brier")
+            scores[probability], metrics[probability] = one.score[rows], PROBABILITY_METRICS
+    return scores, metrics
 
 
 def metric_rows(
@@ -94,11 +105,10 @@ def metrics_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _values(one: ScoredSet, run_no: int) -> dict[str, float | None]:
-    labels, score = one.y_true, one.score[run_no]
-    if one.k is not None:
-        values = {metric: PLAIN[metric](labels, score) for metric in RANKING_METRICS}
-    else:
-        values = {metric: function(labels, score) for metric, function in PLAIN.items()}
+    labels = one.y_true
+    metrics = tuple(PLAIN) if one.k is None else RANKING_METRICS
+    values = {metric: PLAIN[metric](labels, one.scores_for(metric)[run_no]) for metric in metrics}
+    if one.k is None:
         values["brier_raw"] = brier(labels, one.score_raw[run_no])
     return values | {"prevalence": prevalence(labels)}
 
@@ -106,9 +116,10 @@ def _values(one: ScoredSet, run_no: int) -> dict[str, float | None]:
 def _intervals(one: ScoredSet, run_no: int | None, replicates: Replicates | None) -> dict[str, Interval]:
     if replicates is None:
         return {}
-    found = dict(replicates.values[run_key(one.name, run_no, "score")])
+    found = dict(replicates.values[run_key(one.name, run_no, "auroc")])
     if one.k is None:
-        found["brier_raw"] = replicates.values[run_key(one.name, run_no, "raw")]["brier"]
+        found["brier_raw"] = found.pop("brier")
+        found |= replicates.values[run_key(one.name, run_no, "brier")]
     found["prevalence"] = replicates.prevalence
     return {metric: percentile_interval(values, 0.95) for metric, values in found.items()}
 

@@ -13,6 +13,10 @@ LOG_CLIP = float(np.finfo(np.float64).eps)
 # The sign that makes more better: METHODS 16 signs every difference this way.
 DIRECTION = {"auroc": 1, "auprc": 1, "brier": -1, "log_loss": -1}
 
+# These read the order of the raw scores: a recalibration can add ties (clipping), or turn the order where
+# its slope, fitted on few tuning examples, is negative. Neither is what the model said.
+RANKING_METRICS = ("auroc", "auprc")
+
 METRIC_TITLES = {
     "auroc": "AUROC",
     "auprc": "AUPRC",

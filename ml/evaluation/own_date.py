@@ -86,7 +86,9 @@ def _rows(
 def _replicates(sets: Mapping[str, ScoredSet], *, n_bootstrap: int, seed: int) -> dict[str, FloatArray]:
     """AUROC of each set in each replicate, float64 (R,), the mean over the runs drawn."""
     one = next(iter(sets.values()))
-    scores = {f"{name}|{run}": score for name, held in sets.items() for run, score in enumerate(held.score)}
+    scores = {
+        f"{name}|{run}": score for name, held in sets.items() for run, score in enumerate(held.score_raw)
+    }
     found = bootstrap(
         one.y_true,
         one.person_id,
@@ -95,7 +97,7 @@ def _replicates(sets: Mapping[str, ScoredSet], *, n_bootstrap: int, seed: int) -
         seed=seed,
         metrics=dict.fromkeys(scores, ("auroc",)),
     )
-    shares = draw_runs(len(one.runs), n_bootstrap, seed, run_key(one.name, None, "score"))
+    shares = draw_runs(len(one.runs), n_bootstrap, seed, run_key(one.name, None, "auroc"))
     return {
         name: np.sum(
             [shares[:, run] * found.values[f"{name}|{run}"]["auroc"] for run in range(len(one.runs))], axis=0
@@ -105,5 +107,5 @@ def _replicates(sets: Mapping[str, ScoredSet], *, n_bootstrap: int, seed: int) -
 
 
 def _mean_auroc(one: ScoredSet) -> float:
-    values = [auroc(one.y_true, run) for run in one.score]
+    values = [auroc(one.y_true, run) for run in one.score_raw]
     return float(np.mean([value for value in values if value is not None]))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ml.evaluation.metrics import FloatArray
+from ml.evaluation.metrics import RANKING_METRICS, FloatArray
 from ml.evaluation.verdict import HeldOutMismatchError
 
 PREDICTION_COLUMNS = (
@@ -57,6 +57,10 @@ class ScoredSet:
     def person_id(self) -> npt.NDArray[np.int64]:
         """Whose examples they are, int64 (N,)."""
         return self.examples["person_id"].to_numpy(dtype=np.int64)
+
+    def scores_for(self, metric: str) -> FloatArray:
+        """The scores that a metric reads, float64 (S, N): raw ones for the order, else recalibrated ones."""
+        return self.score_raw if metric in RANKING_METRICS else self.score
 
     @property
     def name(self) -> str:
