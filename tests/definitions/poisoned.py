@@ -90,7 +90,8 @@ def _poisoned(stack: Stack, before: Database, task: str, days: tuple[int, ...]) 
                 database.connection.executemany(
                     "insert into poisoned values (?, ?)", [(task, example) for _, example, _ in stayed]
                 )
-            events.append(set(database.rows(INPUT_EVENTS)))
+            # as text: a value that is no number equals no other
+            events.append({repr(row) for row in database.rows(INPUT_EVENTS)})
     return Poisoned(len(stayed), gone + len(events[0] ^ events[1]))
 
 
