@@ -98,6 +98,7 @@ def _carry_out(
         **recalibrated,
     }
     write_json(folder / "facts.json", facts)
+    shutil.rmtree(folder / "work", ignore_errors=True)  # nobody goes on from it any more
 
 
 def _guard(

@@ -11,11 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from adaptation_world import recipe_of, tiny_classifier, training_of, write_tiny
+from adaptation_world import (
+    LORA,
+    model_of,
+    recipe_of,
+    setting_of,
+    shown_texts,
+    tiny_classifier,
+    training_of,
+    write_tiny,
+)
 
+from ml.adaptation import budgets, tuning
 from ml.adaptation import training as training_module
 from ml.adaptation.checkpoint import Checkpoints, random_state, restore_random_state
-from ml.artefact import manifest
+from ml.adaptation.regimes import REGIMES
+from ml.adaptation.training import Training
+from ml.artefact import DamagedArtefactError, manifest
 
 RECIPE = recipe_of(max_epochs=4, patience=4)
 STEPS = 16
@@ -132,17 +144,66 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(folder, tmp_path
     best = training.now.best_step
     assert best < trained.steps
     path = tmp_path / f"step-{trained.steps:09d}" / "trainable.safetensors"
-    content = bytearray(path.read_bytes())
     if damage == "truncate":
-        path.write_bytes(content[:-8])
+        path.write_bytes(path.read_bytes()[:-8])
     elif damage == "flip":
-        content[-3] ^= 1
-        path.write_bytes(content)
+        flip_a_bit(path)
     else:
         path.unlink()
     newest = Checkpoints(tmp_path, "here").newest()
     assert newest is not None
     assert newest.step == best
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+def test_damaged_best_weights_are_never_the_result(folder, tmp_path, whole):
+    _, trained, training = train(folder, tmp_path, str)
+    best = training.now.best_step
+    assert best < trained.steps
+    flip_a_bit(tmp_path / f"step-{best:09d}" / "trainable.safetensors")
+    checkpoints = Checkpoints(tmp_path, "here")
+    with pytest.raises(DamagedArtefactError, match=f"step {best} changed .*\n\nhint: run again"):
+        checkpoints.weights(best)
+    # The newest is whole, but what it calls the best is gone: training begins anew and finds it again.
+    assert checkpoints.newest() is None
+    train(folder, tmp_path, str)
+    assert state_of(tmp_path) == whole[0]
+
+
+def test_a_finished_training_leaves_its_best_weights_alone_and_is_taken_up(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(budgets, "MAX_EPOCHS", 2)
+    monkeypatch.setattr(tuning, "THREADS", 1)
+    tried = LORA, {**LORA, "learning_rate": 1e-3}
+    once, setting = (
+        setting_of(model_of("bert"), folder, tmp_path / name, *tried) for name in ("once", "again")
+    )
+    expected = REGIMES["lora"](shown_texts(), once)
+    run, runs = Training.run, []
+
+    def dies_at_the_second(self):
+        runs.append(1)
+        if len(runs) == 2:
+            raise KeyboardInterrupt
+        return run(self)
+
+    monkeypatch.setattr(Training, "run", dies_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        REGIMES["lora"](shown_texts(), setting)
+    (left,) = setting.work.iterdir()
+    assert {path.relative_to(left).as_posix() for path in left.rglob("*") if path.is_file()} == {
+        "finished/trainable.safetensors", "finished/state.json", "finished/manifest.json"
+    }  # fmt: skip
+    adapted = REGIMES["lora"](shown_texts(), setting)
+    assert len(runs) == 3  # the first is not trained again
+    assert (adapted.y_score_raw == expected.y_score_raw).all()
+    assert adapted.trials == expected.trials
+    flip_a_bit(left / "finished" / "trainable.safetensors")
+    assert Checkpoints(left, setting.key).finished() is None
 
 
 def test_a_checkpoint_of_other_inputs_is_thrown_away(folder, tmp_path):

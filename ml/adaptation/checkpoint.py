@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from ml.artefact import manifest, whole_folder
+from ml.artefact import DamagedArtefactError, manifest, whole_folder
 
 WEIGHTS, OPTIMISER, RANDOM, STATE = (
     "trainable.safetensors",
@@ -20,6 +20,7 @@ WEIGHTS, OPTIMISER, RANDOM, STATE = (
     "state.json",
 )
 MANIFEST = "manifest.json"
+FINISHED = "finished"
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one training: the newest and the best are kept."""
+    """The checkpoints of one training: the newest and the best are kept; at its end, the best weights alone."""
 
     def __init__(self, folder: Path, key: str):
         """Open `folder`; checkpoints of another `key` (other data, recipe or code) are removed."""
         self.folder, self.key = folder, key
-        if folder.exists() and any(_key(one) != key for one in self._whole()):
+        if folder.exists() and any(_state(one)["key"] != key for one in self._whole()):
             shutil.rmtree(folder)
 
     def save(self, checkpoint: Checkpoint, *, best_step: int | None) -> None:
@@ -63,35 +64,57 @@ class Checkpoints:
             state = {
                 "key": self.key,
                 "step": checkpoint.step,
+                "best_step": best_step,
                 "optimiser": groups,
                 "scheduler": checkpoint.scheduler,
                 "progress": checkpoint.progress,
                 "random": {k: v for k, v in checkpoint.random_state.items() if not _is_tensor(v)},
             }
-            (temporary / STATE).write_text(json.dumps(state), encoding="utf-8")
-            hashes = manifest(temporary)
-            (temporary / MANIFEST).write_text(json.dumps(hashes), encoding="utf-8")
+            _seal(temporary, state)
         for folder in self.folder.glob("step-*"):
             if folder not in (self._place(checkpoint.step), self._place(best_step)):
                 shutil.rmtree(folder)
 
     def newest(self) -> Checkpoint | None:
-        """Return the newest checkpoint that is whole; None if there is none."""
+        """Return the newest checkpoint that is whole, its best one too; None if there is none."""
         whole = self._whole()
-        return _read(whole[-1]) if whole else None
+        for folder in reversed(whole):
+            best_step = _state(folder)["best_step"]
+            if best_step is None or self._place(best_step) in whole:
+                return _read(folder)
+        return None
 
     def weights(self, step: int) -> dict[str, torch.Tensor]:
-        """Return the trainable weights at a step that was kept."""
+        """Return the trainable weights at a step that was kept.
+
+        Raises:
+            DamagedArtefactError: its bytes are not those that were written.
+        """
+        if not _is_whole(self._place(step)):
+            raise DamagedArtefactError(
+                f"The checkpoint of step {step} changed since it was written"
+                "\n\nhint: run again; training goes on from one that is whole"
+            )
         return load_file(self._place(step) / WEIGHTS)
 
-    def remove(self) -> None:
-        """Forget this training."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def finish(self, weights: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Keep the best weights and what the training said at its end, and nothing to go on from."""
+        with whole_folder(self.folder / FINISHED) as temporary:
+            save_file(_on_cpu(weights), temporary / WEIGHTS)
+            _seal(temporary, {"key": self.key, "facts": facts})
+        for folder in self.folder.glob("step-*"):
+            shutil.rmtree(folder)
+
+    def finished(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """Return the best weights and the facts of a training that ended; None if it did not."""
+        folder = self.folder / FINISHED
+        return (load_file(folder / WEIGHTS), _state(folder)["facts"]) if _is_whole(folder) else None
 
     def _place(self, step: int | None) -> Path:
         return self.folder / f"step-{step or 0:09d}"
 
     def _whole(self) -> list[Path]:
+        """Return the checkpoints that are whole, in order of their steps."""
         return [one for one in sorted(self.folder.glob("step-*")) if _is_whole(one)]
 
 
@@ -123,7 +146,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 def _read(folder: Path) -> Checkpoint:
-    state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    state = _state(folder)
     tensors = load_file(folder / OPTIMISER)
     by_weight: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
@@ -157,6 +180,13 @@ def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
+def _seal(folder: Path, state: dict[str, Any]) -> None:
+    """Write the plain state, then the hashes of all that lies in a checkpoint."""
+    (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
+    hashes = manifest(folder)
+    (folder / MANIFEST).write_text(json.dumps(hashes), encoding="utf-8")
+
+
 def _is_whole(folder: Path) -> bool:
     path = folder / MANIFEST
     if not path.exists():
@@ -165,5 +195,5 @@ def _is_whole(folder: Path) -> bool:
     return {name: sha256 for name, sha256 in manifest(folder).items() if name != MANIFEST} == hashes
 
 
-def _key(folder: Path) -> str:
-    return json.loads((folder / STATE).read_text(encoding="utf-8"))["key"]
+def _state(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / STATE).read_text(encoding="utf-8"))

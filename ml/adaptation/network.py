@@ -58,6 +58,12 @@ class TextScorer(nn.Module):
         """Return the weights that training changes, by name, in order."""
         return {name: weight for name, weight in sorted(self.named_parameters()) if weight.requires_grad}
 
+    def load_trainable(self, weights: dict[str, torch.Tensor]) -> None:
+        """Set the weights that training changes."""
+        with torch.no_grad():
+            for name, weight in self.trainable().items():
+                weight.copy_(weights[name])
+
     def collate(self, tokens: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Pad B token lists to the longest; return ids and attention mask, int64 (B, L), on the device."""
         width = max(map(len, tokens))

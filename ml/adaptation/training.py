@@ -71,8 +71,7 @@ class Training:
             if self.now.place < self.steps_per_epoch and not self._stepped():
                 continue
             self._after_step()
-        best = self.checkpoints.weights(self.now.best_step or 0)
-        self._load(best)
+        self.scorer.load_trainable(self.checkpoints.weights(self.now.best_step or 0))
         require_moved(self._by_part(self._moved))
         epochs = len(self.now.aurocs)
         return Trained(
@@ -218,7 +217,7 @@ class Training:
         stored = self.checkpoints.newest()
         if stored is None:
             return
-        self._load(stored.weights)
+        self.scorer.load_trainable(stored.weights)
         self.optimiser.load_state_dict(stored.optimiser)
         self.scheduler.load_state_dict(stored.scheduler)
         self.now = Progress(**stored.progress)
@@ -231,11 +230,6 @@ class Training:
         self.optimiser.zero_grad(set_to_none=True)
         self._resume()
         self.now.micro_batch, self.now.halvings = micro_batch, halvings
-
-    def _load(self, weights: dict[str, torch.Tensor]) -> None:
-        with torch.no_grad():
-            for name, weight in self.weights.items():
-                weight.copy_(weights[name])
 
     def _by_part(self, ask: Callable[[str, Any], bool]) -> dict[str, list[bool]]:
         parts: dict[str, list[bool]] = {}

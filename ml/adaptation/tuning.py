@@ -125,16 +125,17 @@ def _tune(
         if sum(weight.numel() for weight in scorer.parameters()) >= LARGE:
             save_memory(scorer)
         work = setting.work / f"configuration-{number}"
+        checkpoints = Checkpoints(work, setting.key)
         training = Training(
             scorer,
             Lesson(tokens, y_true, rows["fit"], rows["select"]),
             recipe(family, configuration),
             seed=setting.seed,
-            checkpoints=Checkpoints(work, setting.key),
+            checkpoints=checkpoints,
             work=work,
             progress=lambda line, n=number: setting.progress(f"configuration {n + 1}: {line}"),
         )
-        trained = training.run()
+        trained = _trained(training, scorer, checkpoints)
         wall_s += trained.wall_s
         trials.append({**configuration, SELECTION_METRIC: round(trained.best_auroc, 6), **_cost(trained)})
         if best is None or trained.best_auroc > best.best_auroc:
@@ -146,6 +147,18 @@ def _tune(
     adapted = _adapted(setting, tokens, scores, chosen, trials, converged=best is None or best.converged)
     spent = {name: sum(trial[name] for trial in trials) for name in ("steps", "tokens", "petaflops")}
     return dataclasses.replace(adapted, used={**spent, "training_s": round(wall_s, 1)})
+
+
+def _trained(training: Training, scorer: TextScorer, checkpoints: Checkpoints) -> Trained:
+    """Train, or take up the weights of a training that ended before a kill."""
+    finished = checkpoints.finished()
+    if finished is not None:
+        weights, facts = finished
+        scorer.load_trainable(weights)
+        return Trained(**facts)
+    trained = training.run()
+    checkpoints.finish(scorer.trainable(), dataclasses.asdict(trained))
+    return trained
 
 
 def _adapted(
