@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 from ml.adaptation import budgets, tuning
 from ml.adaptation.network import Lora, build_classifier
 from ml.adaptation.regimes import REGIMES
+from ml.embedding.encoder import Encoder, encoder_configuration
 from ml.embedding.pooling import pool
 from ml.models.architecture import ARCHITECTURES, architecture_of
 from ml.models.loading import load_encoder, load_language_model
@@ -81,8 +82,9 @@ def test_a_class_is_adapted_saved_and_reloaded_to_equal_scores(tiny, tmp_path, n
 @pytest.mark.parametrize("name", DECODERS)
 def test_a_decoder_answers_and_answers_alike_after_reloading(tiny, tmp_path, name, mode):
     tried = [LORA] if mode == "lora" else []
-    setting = setting_of(model_of(name), tiny[name], tmp_path, *tried, mode=mode, shots=2)
-    adapted = REGIMES["verbalizer"](shown_texts(), setting)
+    setting = setting_of(model_of(name), tiny[name], tmp_path, *tried, mode=mode)
+    shown = shown_texts(k=2) if mode == "in_context" else shown_texts()
+    adapted = REGIMES["verbalizer"](shown, setting)
     assert ((adapted.y_score_raw > 0) & (adapted.y_score_raw < 1)).all()
     assert np.ptp(adapted.y_score_raw) > 1e-3
     assert np.abs(adapted.reload(EVERY_ROW) - adapted.y_score_raw).max() < 1e-6
@@ -121,12 +123,29 @@ def test_the_text_part_of_a_multimodal_checkpoint_is_its_language_model(tiny):
     assert all(torch.equal(weight, theirs[name]) for name, weight in ours.items())
 
 
-def test_a_wrong_prefix_length_does_not_change_what_is_shown(tiny, tmp_path):
-    # The instruction stands before each text: the classifier reads both.
-    model = dataclasses.replace(model_of("llama"), pooling="mean_no_instruction")
-    adapted = REGIMES["lora"](shown_texts("Judge: "), setting_of(model, tiny["llama"], tmp_path, LORA))
+@pytest.mark.parametrize("prefix", ["", "Judge: "])
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_trained_and_frozen_leave_the_same_tokens_out_of_a_mean(tiny, tmp_path, name, prefix):
+    model = dataclasses.replace(model_of(name), pooling="mean_no_instruction")
+    described = encoder_configuration(model, max_tokens=512, prefix=prefix, device="cpu")
+    encoder = Encoder.load(model, tiny[name], dataclasses.replace(described, threads=1))
+    scorer = build_classifier(model, tiny[name], lora=None, seed=1, prefix=prefix).eval()
+    ids = [np.asarray(own) for own in encoder.token_ids(texts()[:4])[0]]
+    frozen = encoder.encode(ids, max(map(len, ids)))
+    with torch.inference_mode():
+        trained = torch.nn.functional.normalize(scorer.read(*scorer.collate(ids)), dim=1).numpy()
+        hidden = [scorer.backbone(input_ids=torch.tensor(own[None])).last_hidden_state[0] for own in ids]
+    assert np.abs(trained - frozen).max() < 1e-6
+    # By where the tokenizer itself says that a token begins; [SEP] comes after the text and stays.
+    begins = scorer.tokenizer(prefix + "abc", return_offsets_mapping=True)["offset_mapping"]
+    n_before = next(n for n, (first, last) in enumerate(begins) if last > first >= len(prefix))
+    own = torch.stack([one[n_before if prefix else 0 :].mean(0) for one in hidden])
+    assert np.abs(frozen - torch.nn.functional.normalize(own, dim=1).numpy()).max() < 1e-6
+
+
+def test_the_length_of_an_instruction_is_saved_with_the_network(tiny, tmp_path):
+    model = dataclasses.replace(model_of("bert"), pooling="mean_no_instruction")
+    adapted = REGIMES["lora"](shown_texts("Judge: "), setting_of(model, tiny["bert"], tmp_path, LORA))
     network = json.loads((tmp_path / "model" / "network.json").read_text())
-    _, tokenizer = load_encoder(model, tiny["llama"])
-    assert network["n_prefix"] == len(tokenizer("Judge: ")["input_ids"]) == 7
+    assert network["n_prefix"] == 1 + len("Judge: ")  # [CLS], then a byte a token
     assert np.abs(adapted.reload(EVERY_ROW) - adapted.y_score_raw).max() < 1e-6
-    assert len(texts()) == len(adapted.y_score_raw)

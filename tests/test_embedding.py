@@ -1,6 +1,7 @@
 """Vectors are the library's own, computed once, whatever the batches; changed code is compared first."""
 
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,34 @@ def test_code_that_computes_other_vectors_sets_the_old_ones_aside(done, texts, t
     assert not set(index["vector_sha256"]) & set(done[0]["vector_sha256"])
     aside = copy.with_name(f"{copy.name}.superseded-1")
     assert contents(aside) == contents(done[2])
+
+
+def test_vectors_of_other_code_are_set_aside_where_no_stored_text_is_at_hand(tiny, tmp_path, monkeypatch):
+    one, other = (write_texts(tmp_path / name, [f"{name} {n}" for n in range(3)]) for name in ("one", "two"))
+    index, _, store = embedded(one, *tiny, tmp_path)
+    real = encoder.Encoder.encode
+    monkeypatch.setattr(encode, "code_key", lambda module: "f" * 64)
+    monkeypatch.setattr(encoder.Encoder, "encode", lambda self, ids, width: -real(self, ids, width))
+    for _ in range(2):  # the second time its own texts are at hand
+        embedded(other, *tiny, tmp_path)
+    again, report, _ = embedded(one, *tiny, tmp_path)
+    assert report.computed == 3
+    assert not set(again["vector_sha256"]) & set(index["vector_sha256"])
+    aside = store.with_name(f"{store.name}.superseded-1")
+    assert set(EmbeddingStore(aside).hashes(hashes(one)).values()) == set(index["vector_sha256"])
+
+
+def test_texts_of_every_plan_are_compared():
+    plan_of = {f"{n:064x}": "old" for n in range(1000)} | {"f" * 64: "young", "e" * 64: "younger"}
+    sample = encode._sample(plan_of)
+    assert len(sample) == len(set(sample)) == 32
+    assert {plan_of[text] for text in sample} == {"old", "young", "younger"}
+
+
+def test_a_configuration_names_every_library_that_shapes_a_vector():
+    described = encoder.encoder_configuration(MODELS["minilm"], max_tokens=64)
+    for name in ("torch", "transformers", "tokenizers"):
+        assert f"{name} {version(name)}" in described.library
 
 
 def test_a_batch_that_finds_no_memory_is_halved(done, texts, tiny, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one training: the newest and the best are kept; at its end, the best weights alone."""
+    """The checkpoints of one training: the newest and the best; at its end, the best weights alone."""
 
     def __init__(self, folder: Path, key: str):
         """Open `folder`; checkpoints of another `key` (other data, recipe or code) are removed."""

@@ -12,6 +12,7 @@ from torch import nn
 from ml.adaptation.answers import answer_tokens
 from ml.adaptation.hardware import autocast, device, working_dtype
 from ml.embedding.pooling import pool
+from ml.embedding.tokens import prefix_tokens
 from ml.models.architecture import architecture_of
 from ml.models.loading import load_encoder, load_language_model
 from ml.models.model import Model
@@ -126,11 +127,12 @@ class Verbalizer(TextScorer):
 
 
 def build_classifier(
-    model: Model, folder: Path, *, lora: Lora | None, seed: int, n_prefix: int = 0, four_bit: bool = False
+    model: Model, folder: Path, *, lora: Lora | None, seed: int, prefix: str = "", four_bit: bool = False
 ) -> PooledClassifier:
     """Return a classifier with a new head; with `lora` the backbone is frozen and adapted, else trained.
 
-    A frozen backbone is held in the working format; what is trained in float32.
+    `prefix` is the instruction before every text. A frozen backbone is held in the working format; what is
+    trained in float32.
     """
     on = device()
     dtype = working_dtype(on) if lora else torch.float32
@@ -141,7 +143,7 @@ def build_classifier(
     for name, weight in backbone.named_parameters():
         if "pooler." in name:  # not read by any pooling here, so never trained
             weight.requires_grad_(False)
-    scorer = PooledClassifier(backbone, tokenizer, model.pooling, n_prefix)
+    scorer = PooledClassifier(backbone, tokenizer, model.pooling, prefix_tokens(tokenizer, prefix))
     scorer.head.to(on)
     return scorer if four_bit else scorer.to(on)  # 4-bit weights are placed as they are loaded
 

@@ -87,12 +87,14 @@ def _tune_classifier(shown: Shown, setting: Setting, *, is_lora: bool) -> Adapte
 
     def build(configuration: dict[str, Any]) -> TextScorer:
         adapter = Lora(configuration["rank"], configuration["dropout"]) if is_lora else None
-        scorer = build_classifier(
-            setting.model, weights, lora=adapter, seed=setting.seed, four_bit=setting.four_bit
+        return build_classifier(
+            setting.model,
+            weights,
+            lora=adapter,
+            seed=setting.seed,
+            prefix=texts.prefix,
+            four_bit=setting.four_bit,
         )
-        if texts.prefix:
-            scorer.n_prefix = len(scorer.tokenizer(texts.prefix, add_special_tokens=False)["input_ids"])
-        return scorer
 
     def tokenise(scorer: TextScorer) -> Tokens:
         return scorer.tokenizer(shown_texts, verbose=False)["input_ids"]

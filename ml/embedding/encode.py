@@ -1,8 +1,9 @@
 """Embedding: every distinct text once, by a written plan that a resumed run finishes."""
 
+import collections
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,11 +122,17 @@ def _compare(
     code: str,
     progress: Callable[[str], None],
 ) -> int:
-    """Keep the vectors of other code if a sample of them is what this code computes; else set them aside."""
-    known = sorted(wanted & store.done().keys())[:SAMPLE_TEXTS]
+    """Keep the vectors of other code if a sample of them is what this code computes; else set them aside.
+
+    Without a stored text at hand nothing can be compared: what nobody wants now is set aside as well.
+    """
+    done = store.done()
+    known = _sample({text: done[text].plan for text in wanted & done.keys()})
     if not known:
-        if not store.done():
-            store.note_code(code, texts_compared=0, largest_difference=0.0)
+        if done:
+            progress("the code changed and no stored text is here to compare: its vectors are set aside")
+            store.set_aside()
+        store.note_code(code, texts_compared=0, largest_difference=0.0)
         return 0
     found = {
         sha256: encoder.encode([np.asarray(own)], len(own))[0]
@@ -147,6 +154,16 @@ def _compare(
         store.set_aside()
         store.note_code(code, texts_compared=0, largest_difference=0.0)
     return len(known)
+
+
+def _sample(plan_of: Mapping[str, str]) -> list[str]:
+    """Take texts of every plan in turn, by hash: each plan may be the work of other code."""
+    in_plan: collections.Counter[str] = collections.Counter()
+    turns = []
+    for text in sorted(plan_of):
+        in_plan[plan_of[text]] += 1
+        turns.append((in_plan[plan_of[text]], text))
+    return [text for _, text in sorted(turns)[:SAMPLE_TEXTS]]
 
 
 @dataclass(frozen=True)

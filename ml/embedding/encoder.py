@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +12,14 @@ import numpy as np
 from ml.embedding.plan import BUCKET_TOKENS, Sizes
 from ml.embedding.pooling import pool
 from ml.embedding.store import EncoderConfiguration
+from ml.embedding.tokens import prefix_tokens
 from ml.models.loading import load_encoder
 from ml.models.model import Model
 
 THREADS = 2  # torch sums in another order with another number: a vector depends on it, so it is fixed
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 GPU_BATCH_TOKENS = 32_768
+LIBRARIES = ("torch", "transformers", "tokenizers")  # what turns a text into a vector
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -44,8 +47,6 @@ def encoder_configuration(
     Raises:
         ValueError: the context is longer than the model's own.
     """
-    from importlib.metadata import version
-
     if model.max_tokens is not None and max_tokens > model.max_tokens:
         raise ValueError(
             f"`max_tokens` {max_tokens} is beyond the context of `{model.name}`."
@@ -64,7 +65,7 @@ def encoder_configuration(
         device=device,
         threads=THREADS,
         bucket_tokens=bucket_tokens,
-        library=f"torch {version('torch')}, transformers {version('transformers')}",
+        library=", ".join(f"{name} {version(name)}" for name in LIBRARIES),
     )
 
 
@@ -158,9 +159,4 @@ class Encoder:
 
     @cached_property
     def _n_prefix(self) -> int:
-        """Number of tokens that every text begins with: special ones and the instruction."""
-        one, other = (
-            self.tokenizer(self.configuration.instruction + text)["input_ids"] for text in ("x", "1")
-        )
-        same = [a == b for a, b in zip(one, other, strict=False)]
-        return same.index(False) if False in same else len(same)
+        return prefix_tokens(self.tokenizer, self.configuration.instruction)
