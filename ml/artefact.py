@@ -75,6 +75,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def passing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that is gone afterwards, on failure too; what a killed run left in it goes first."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a plain value as readable JSON, whole."""
     with whole_file(path) as temporary:

@@ -27,6 +27,22 @@ def names(tables) -> dict[int, str]:
     return dict(zip(concept["concept_id"], concept["concept_name"], strict=True))
 
 
+# Of a day, from the first that a context cuts to the last.
+DAY = ("Visit end", "Visit", "Observation", "Measurement", "Procedure", "Drug", "Condition")
+
+
+def content(event: dict) -> tuple:
+    """What orders an event: when it was known, and what it says; nothing that names its person."""
+    numbers = (event[name] for name in ("value_as_number", "unit_concept_id", "value_as_concept_id"))
+    return (
+        event["available_date"],
+        event["event_date"],
+        DAY.index(event["domain"]),
+        event["concept_id"] or event["source_concept_id"],
+        *((pd.isna(number), 0 if pd.isna(number) else number) for number in numbers),
+    )
+
+
 def expected_events(tables, task) -> list[tuple]:
     """Plain Python: each example's run of its person's events, first to last, both included."""
     named = names(tables)
@@ -38,31 +54,41 @@ def expected_events(tables, task) -> list[tuple]:
     for row in tables["example_input"].to_dict("records"):
         if row["task"] != task or pd.isna(row["first_event_no"]):
             continue
-        visits: dict[object, int] = {}
-        for event in by_person[row["person_id"]]:
-            if row["first_event_no"] <= event["event_no"] <= row["last_event_no"]:
-                concept = event["concept_id"] or event["source_concept_id"]
-                name = named.get(concept, f"unnamed {event['domain'].lower()}")
-                value, unit = event["value_as_number"], event["unit_concept_id"]
-                visit, result = event["visit_occurrence_id"], event["value_as_concept_id"]
-                visit = event["event_date"] if pd.isna(visit) else visit
-                found.append(
-                    (
-                        row["example_id"],
-                        event["event_no"],
-                        event["event_id"],
-                        concept,
-                        name,
-                        event["domain"],
-                        (index[row["example_id"]] - event["event_date"]).days,
-                        visits.setdefault(visit, len(visits) + 1),
-                        None if math.isnan(value) else value,
-                        None if math.isnan(unit) else named[unit],
-                        None if pd.isna(result) else result,
-                        None if pd.isna(result) else named[result],
-                    )
+        own = [
+            event
+            for event in by_person[row["person_id"]]
+            if row["first_event_no"] <= event["event_no"] <= row["last_event_no"]
+        ]
+        visits: dict[object, list[dict]] = {}
+        for event in own:
+            visit = event["visit_occurrence_id"]
+            visits.setdefault(event["event_date"] if pd.isna(visit) else visit, []).append(event)
+        ordered = sorted(
+            visits.values(), key=lambda visit: (sorted(map(content, visit)), visit[0]["event_no"])
+        )
+        visit_no = {event["event_no"]: n for n, visit in enumerate(ordered, 1) for event in visit}
+        for event in sorted(own, key=lambda one: (content(one), visit_no[one["event_no"]], one["event_no"])):
+            concept = event["concept_id"] or event["source_concept_id"]
+            value, unit, result = (
+                event[name] for name in ("value_as_number", "unit_concept_id", "value_as_concept_id")
+            )
+            found.append(
+                (
+                    row["example_id"],
+                    event["event_no"],
+                    event["event_id"],
+                    concept,
+                    named.get(concept, f"unnamed {event['domain'].lower()}"),
+                    event["domain"],
+                    (index[row["example_id"]] - event["event_date"]).days,
+                    visit_no[event["event_no"]],
+                    None if math.isnan(value) else value,
+                    None if math.isnan(unit) else named[unit],
+                    None if pd.isna(result) else result,
+                    None if pd.isna(result) else named[result],
                 )
-    return sorted(found)
+            )
+    return sorted(found, key=lambda one: one[0])
 
 
 def with_visits_and_results(tables, seed):
@@ -126,6 +152,21 @@ def test_a_run_that_starts_later_shows_nothing_before_its_first_event(tmp_path):
     assert list(event[EVENT_COLUMNS[:3]].itertuples(index=False, name=None)) == [
         row[:3] for row in expected_events(tables, "first_1y")
     ]
+
+
+def test_equal_records_are_shown_in_equal_order_whatever_their_numbers(tmp_path):
+    tables = make_world(7)
+    _, _, before = cut(tmp_path / "before", tables)
+    events, rng = tables["clinical_event"], np.random.default_rng(1)
+    # As the snapshot would number them had the persons other ids: within a day of availability, anew.
+    shuffled = events.iloc[rng.permutation(len(events))].sort_values(
+        ["person_id", "available_date"], kind="stable"
+    )
+    shuffled["event_no"] = shuffled.groupby("person_id").cumcount() + 1
+    assert (shuffled["event_no"].sort_index() != events["event_no"]).sum() > 10
+    _, _, after = cut(tmp_path / "after", {**tables, "clinical_event": shuffled})
+    unnumbered = before.drop(columns=["event_no", "event_id"])
+    pd.testing.assert_frame_equal(unnumbered, after.drop(columns=["event_no", "event_id"]))
 
 
 def test_a_null_label_keeps_its_reason_and_its_example(tmp_path):

@@ -1,5 +1,6 @@
 """Count features: distinct days by concept and window, on a vocabulary that only train decides."""
 
+import itertools
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -7,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from input_cut import write_cut
 from published_world import CONCEPTS, make_world, write_world
 
 from ml.artefact import manifest
-from ml.inputs.count import read_count_features, write_count_features
+from ml.inputs import columns
+from ml.inputs.columns import first_equal
+from ml.inputs.count import read_count_columns, read_count_features, write_count_features
 from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.inputs.view import LEVELS, CountOptions
 
@@ -82,19 +86,50 @@ def expected(examples: Path, options: CountOptions) -> pd.DataFrame:
                 if days:
                     cells[row.example_id, f"days_with/{concept}/{window}"] = float(len(days))
         for concept, rows in everything[everything["concept_id"].isin(known)].groupby("concept_id"):
-            measured = rows[rows["value_as_number"].notna()].sort_values("event_no")
+            measured = rows[rows["value_as_number"].notna()]
             if len(measured) and options.latest_values:
                 units = measured["unit_name"].astype(object).where(measured["unit_name"].notna(), "")
                 for unit, of_unit in measured.groupby(units):
-                    cells[row.example_id, f"latest_value/{concept}/{unit}"] = of_unit["value_as_number"].iloc[
-                        -1
-                    ]
-    columns = sorted({feature for (who, feature) in cells if who in train})
+                    last = of_unit[of_unit["days_before"] == of_unit["days_before"].min()]
+                    cells[row.example_id, f"latest_value/{concept}/{unit}"] = last["value_as_number"].max()
+                    cells[row.example_id, f"measured/{concept}/{unit}"] = 1.0
+    columns = sorted({feature for (who, feature), value in cells.items() if who in train and value})
     table = pd.DataFrame(0.0, sorted(example["example_id"]), columns)
     for (who, feature), value in cells.items():
         if feature in table.columns:
             table.loc[who, feature] = value
     return table
+
+
+def preference(feature: str, above: dict[int, list[int]], in_train: set[int]) -> tuple:
+    """Person facts, days, values, that there is one; the concept above the fewest, the longest window."""
+    kind, *rest = feature.split("/")
+    place = ["age", "sex", "days_with", "latest_value", "measured"].index(kind)
+    if kind in ("age", "sex"):
+        return place, feature
+    concept = int(rest[0])
+    n_below = sum(concept in above.get(recorded, []) for recorded in in_train)
+    return place, n_below, -int(rest[1]) if kind == "days_with" else 0, concept, feature
+
+
+def kept_columns(examples: Path, table: pd.DataFrame, options: CountOptions) -> dict[str, list[str]]:
+    """Plain Python: every pair of columns compared on train, the preferred one kept."""
+    example, event, ancestor = (
+        pd.read_parquet(examples / f"{name}.parquet") for name in ("example", "event", "ancestor")
+    )
+    train = example.loc[example["split"] == "train", "example_id"]
+    event = event if options.level == "ALL" else event[event["domain"].isin(LEVELS[options.level])]
+    event = event[event["days_before"] <= (options.look_back_days or 10**6)]
+    in_train = set(event.loc[event["example_id"].isin(train), "concept_id"])
+    above = ancestor.groupby("concept_id")["ancestor_concept_id"].apply(list).to_dict()
+    kept: dict[str, list[str]] = {}
+    for feature in sorted(table, key=lambda name: preference(name, above, in_train)):
+        same = [one for one in kept if (table.loc[train, one] == table.loc[train, feature]).all()]
+        if same:
+            kept[same[0]].append(feature)
+        else:
+            kept[feature] = []
+    return {feature: sorted(kept[feature]) for feature in sorted(kept)}
 
 
 @pytest.mark.parametrize(
@@ -110,12 +145,66 @@ def expected(examples: Path, options: CountOptions) -> pd.DataFrame:
 )
 def test_the_features_are_what_brute_force_counts(examples, options):
     facts, found, rows, columns = written(examples, options)
-    table = expected(examples, options)
+    every = expected(examples, options)
+    kept = kept_columns(examples, every, options)
+    table = every[list(kept)]
     assert rows == table.index.tolist()
+    assert read_count_columns(examples.parent / "counts") == kept
     assert columns == table.columns.tolist()
+    assert facts["features_equal_on_train"] == every.shape[1] - table.shape[1]
     pd.testing.assert_frame_equal(found, table, check_exact=False, rtol=1e-12)
     assert (facts["examples"], facts["features"]) == table.shape
     assert facts["values"] == int((table != 0).to_numpy().sum())
+
+
+def test_of_equal_columns_the_concept_itself_stays_with_its_longest_window(tmp_path):
+    # 5 stands below 50 and 60; 60 also above 7, which is in no one's train. All of train: 5 on one day.
+    people = [(f"e{n}", 60, "female") for n in range(8)]
+    events = [(who, 1, 5, "Cough", "Condition", 9, None, None, 1) for who, _, _ in people[:5]]
+    events += [(who, 2, 7, "Fever", "Condition", 8, None, None, 1) for who, _, _ in people[6:]]
+    events += [
+        (who, 3, 70 + n, "Rash", "Condition", 5, None, None, 1) for n, (who, _, _) in enumerate(people)
+    ]
+    cut = write_cut(
+        tmp_path / "cut", events, people, splits={"e6": "tuning", "e7": "held_out"},
+        ancestors=[(5, 50), (5, 60), (7, 60)],
+    )  # fmt: skip
+    facts, found, _, columns = written(cut, CountOptions(windows_days=(30, 365), min_train_examples=5))
+    assert columns == ["age", "days_with/5/365", "sex/female"]
+    assert read_count_columns(tmp_path / "counts")["days_with/5/365"] == [
+        "days_with/5/30", "days_with/50/30", "days_with/50/365", "days_with/60/30", "days_with/60/365",
+    ]  # fmt: skip
+    assert facts["features_equal_on_train"] == 5
+    assert found["days_with/5/365"].tolist() == [1.0] * 5 + [0.0] * 3
+
+
+def test_columns_are_equal_entry_by_entry_and_not_by_hash(monkeypatch):
+    column = np.array([0, 0, 1, 1, 2, 3, 3, 4, 4])
+    row = np.array([0, 2, 0, 2, 1, 0, 2, 0, 1], dtype=np.int32)
+    value = np.array([1.0, 2, 1, 2, 1, 1, 3, 1, 2])
+    assert first_equal(column, row, value).tolist() == [0, 0, 2, 3, 4]
+    monkeypatch.setattr(columns, "_digest", lambda *_: b"")
+    assert first_equal(column, row, value).tolist() == [0, 0, 2, 3, 4]
+    assert first_equal(column[:0], row[:0], value[:0]).tolist() == []
+
+
+def test_the_latest_of_a_day_follows_what_was_measured_and_zero_is_a_value(tmp_path):
+    people = [(f"e{n}", 60, "female") for n in range(4)]
+    numbers = {"e0": (1, 2), "e1": (2, 1)}  # equal records, numbered by a hash of the person
+    events = [
+        (who, number, 9, "Pain", "Measurement", 5, value, None, 1)
+        for who, own in numbers.items()
+        for number, value in zip(own, (3.0, 4.0), strict=True)
+    ]
+    events += [("e2", 1, 9, "Pain", "Measurement", 7, 4.0, None, 1)]
+    events += [("e2", 2, 9, "Pain", "Measurement", 2, 0.0, None, 1)]
+    cut = write_cut(tmp_path / "cut", events, people, splits={"e2": "held_out", "e3": "held_out"})
+    _, found, _, names = written(cut, CountOptions(windows_days=(30,), min_train_examples=1))
+    assert found.loc["e0"].equals(found.loc["e1"])
+    assert found.loc["e0", "latest_value/9/"] == 4.0
+    measured = [name for name in ("measured/9/", "days_with/9/30") if name in names]
+    assert found.loc["e2", "latest_value/9/"] == found.loc["e3", "latest_value/9/"] == 0.0
+    assert (found.loc["e2", measured] != found.loc["e3", measured]).all()
 
 
 def change(examples: Path, table: str, edit) -> Path:
@@ -210,7 +299,8 @@ def test_the_record_says_on_whom_the_vocabulary_was_fitted(examples):
     facts, _, _, columns = written(examples)
     fit = json.loads((examples.parent / "counts" / "view.json").read_text(encoding="utf-8"))["fit"]
     event = pd.read_parquet(examples / "event.parquet")
-    known = {int(column.split("/")[1]) for column in columns if column.startswith("days_with/")}
+    every = [*columns, *itertools.chain(*read_count_columns(examples.parent / "counts").values())]
+    known = {int(column.split("/")[1]) for column in every if column.startswith("days_with/")}
     assert fit["fitted_on_examples"] == len(who(examples, "train")) > 20
     assert fit["concepts_known"] == len(known) > fit["concepts_unseen_or_rare"]
     assert known & {9000, 9001, 9100}

@@ -52,9 +52,9 @@ def test_sequences_are_what_brute_force_writes(examples):
     event = pd.read_parquet(examples / "event.parquet")
     codes, in_train = {}, Counter()
     for example_id in ids:
-        own = event[event["example_id"] == example_id].sort_values("event_no").tail(OPTIONS.max_events)
+        own = event[event["example_id"] == example_id].tail(OPTIONS.max_events)
         own = own.assign(value=own["value_as_number"].fillna(0.0))
-        own = own.sort_values(["days_before", "domain", "concept_id", "value", "event_no"],
+        own = own.sort_values(["days_before", "domain", "concept_id", "value", "visit_no"],
                               ascending=[False, True, True, True, True])  # fmt: skip
         codes[example_id] = own
         names = []

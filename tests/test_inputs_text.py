@@ -48,7 +48,7 @@ def number(value: float) -> str:
 def admitted(own: pd.DataFrame, level: str, look_back_days: int | None) -> pd.DataFrame:
     kept = own if level == "ALL" else own[own["domain"].isin(LEVELS[level])]
     kept = kept if look_back_days is None else kept[kept["days_before"] <= look_back_days]
-    return kept.sort_values("event_no", ascending=False)
+    return kept.iloc[::-1]
 
 
 def expected_lines(kept: pd.DataFrame, *, frequency: bool) -> list[str]:
@@ -56,7 +56,7 @@ def expected_lines(kept: pd.DataFrame, *, frequency: bool) -> list[str]:
     lines = []
     for (domain, _, name), rows in kept.groupby(["domain", "concept_id", "concept_name"]):
         measured = rows[rows["value_as_number"].notna()].sort_values(
-            ["days_before", "event_no"], ascending=[True, False]
+            ["days_before", "value_as_number"], ascending=[True, False]
         )
         words = name
         if len(measured):

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow.parquet as pq
 from scipy import sparse
 
 from ml.artefact import whole_folder, write_json
+from ml.inputs.columns import fit_columns
 from ml.inputs.shown import places
 from ml.inputs.view import LEVELS, CountOptions
 
@@ -82,15 +84,30 @@ day_count as (
     where feature_event.concept_id in (select concept_id from vocabulary)
     group by feature_event.example_id, feature_event.concept_id, time_window.days
 ),
--- a measurement in two units is two measurements
-latest_value as (
+-- a measurement in two units is two measurements; of one day the highest counts, for events have no time
+-- and their numbers within a day follow a hash of the person
+latest as (
     select
         example_id,
-        'latest_value/' || concept_id || '/' || unit as feature,
-        arg_max(value, event_no) as value
+        concept_id || '/' || unit as measurement,
+        first(value order by days_before, value desc) as value
     from event
     where $latest_values and value is not null and concept_id in (select concept_id from vocabulary)
     group by example_id, concept_id, unit
+),
+-- a value of 0 is not stored, and would read as never measured
+measured as (
+    select
+        example_id,
+        'latest_value/' || measurement as feature,
+        value
+    from latest
+    union all
+    select
+        example_id,
+        'measured/' || measurement as feature,
+        1.0 as value
+    from latest
 ),
 person as (
     select
@@ -108,21 +125,9 @@ person as (
 )
 select * from day_count
 union all
-select * from latest_value
+select * from measured
 union all
 select * from person
-"""
-
-# A column needs a value in train: one that held_out alone fills would shape what is fitted.
-FEATURE = """
-create temp table feature as
-select
-    (row_number() over (order by long.feature) - 1)::integer as place,
-    long.feature
-from long
-inner join example on long.example_id = example.example_id
-where example.split = 'train'
-group by long.feature
 """
 
 VALUE = """
@@ -167,6 +172,8 @@ left join value_hash on example.row = value_hash.row
 order by example.example_id
 """
 
+COLUMN = "select feature, coalesce(stands_for, []) as stands_for from feature order by place"
+
 UNSEEN = """
 select
     count(distinct concept_id),
@@ -179,17 +186,17 @@ where concept_id not in (select concept_id from vocabulary)
 def write_count_features(examples: Path, target: Path, options: CountOptions) -> dict[str, int]:
     """Write the sparse matrix of N examples by D features as a folder; return counts for the record.
 
-    Files: `row.parquet` (example_id in order), `column.parquet` (feature names in order), `value.parquet`
-    (row, column, value; zeros left out), `shown.parquet`, `view.json` (options; on whom it was fitted).
+    Files: `row.parquet` (example_id in order), `column.parquet` (feature names in order; `stands_for` names
+    the columns that were dropped as equal to it on train), `value.parquet` (row, column, value; zeros left
+    out), `shown.parquet`, `view.json` (options; on whom it was fitted).
     Counts are of distinct days, never rows (METHODS 9). Codes outside the vocabulary are counted.
     """
     with duckdb.connect() as connection, whole_folder(target) as folder:
-        connection.execute("set timezone = 'UTC'; set threads = 1")
         _make_tables(connection, examples, options)
         value = folder / "value.parquet"
         for name, query in {
             "row": "select example_id from example order by row",
-            "column": "select feature from feature order by place",
+            "column": COLUMN,
             "value": VALUE,
         }.items():
             _copy(connection, query, folder / f"{name}.parquet")
@@ -198,18 +205,33 @@ def write_count_features(examples: Path, target: Path, options: CountOptions) ->
             "select count(*), count(*) filter (where split = 'train') from example"
         ).fetchall()[0]
         unseen, events_unseen = connection.execute(UNSEEN).fetchall()[0]
-        n_features, n_known = connection.execute(
-            "select (select count(*) from feature), (select count(*) from vocabulary)"
+        n_features, n_candidates, n_known = connection.execute(
+            "select (select count(*) from feature), (select count(*) from candidate),"
+            " (select count(*) from vocabulary)"
         ).fetchall()[0]
         n_values = connection.execute("select count(*) from read_parquet(?)", [str(value)]).fetchall()[0][0]
         fit = {
             "fitted_on_examples": n_train,
             "concepts_known": n_known,
+            "features_equal_on_train": n_candidates - n_features,
             "concepts_unseen_or_rare": unseen,
             "events_unseen_or_rare": events_unseen,
         }
         write_json(folder / "view.json", {"options": dataclasses.asdict(options), "fit": fit})
     return {"examples": n_examples, "features": n_features, "values": n_values, **fit}
+
+
+def fit_count_columns(examples: Path, options: CountOptions) -> dict[str, list[str]]:
+    """Return the columns that the train examples of a cut give, each with those that it stands for."""
+    with duckdb.connect() as connection:
+        _make_tables(connection, examples, options)
+        return dict(connection.execute(COLUMN).fetchall())
+
+
+def read_count_columns(folder: Path) -> dict[str, list[str]]:
+    """Return the columns of a matrix in order, each with those that it stands for."""
+    column = pq.read_table(folder / "column.parquet")
+    return dict(zip(column["feature"].to_pylist(), column["stands_for"].to_pylist(), strict=True))
 
 
 def read_count_features(folder: Path, example_id: Sequence[str]) -> sparse.csr_matrix:
@@ -219,13 +241,14 @@ def read_count_features(folder: Path, example_id: Sequence[str]) -> sparse.csr_m
         ValueError: an example has no row here.
     """
     rows = pd.read_parquet(folder / "row.parquet")["example_id"]
-    width = len(pd.read_parquet(folder / "column.parquet"))
+    width = len(read_count_columns(folder))
     value = pd.read_parquet(folder / "value.parquet")
     matrix = sparse.csr_matrix((value["value"], (value["row"], value["column"])), (len(rows), width))
     return matrix[places(rows, example_id)]
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection, examples: Path, options: CountOptions) -> None:
+    connection.execute("set timezone = 'UTC'; set threads = 1")
     ancestor = str(examples / "ancestor.parquet").replace("'", "''")
     view = FEATURE_EVENT.format(ancestor=ancestor, ancestors=str(options.ancestors).lower())
     for statement, values in (
@@ -241,9 +264,9 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, examples: Path, options:
         (view, {}),
         (VOCABULARY, {"min_train_examples": options.min_train_examples}),
         (LONG, {"windows": list(options.windows_days), "latest_values": options.latest_values}),
-        (FEATURE, {}),
     ):
         connection.execute(statement, values)
+    fit_columns(connection, ancestor)
 
 
 def _copy(

@@ -70,7 +70,9 @@ select * from example order by example_id
 """
 
 # The input of an example is a contiguous run of its person's events and nothing else (METHODS 6).
-# A visit is what shares a visit id, or a day where there is none; numbered by its first event.
+# A visit is what shares a visit id, or a day where there is none. Events known on one day, and visits that
+# begin on one, are ordered by what they hold: their numbers follow a hash of the person there, and equal
+# records would differ. Diagnoses come last of a day, so that they are the last to be cut.
 EVENT = """
 with
 event as (
@@ -78,6 +80,19 @@ event as (
         example.example_id,
         event.*,
         date_diff('day', event.event_date, example.index_date::date)::integer as days_before,
+        (
+            event.available_date,
+            event.event_date,
+            list_position(
+                ['Visit end', 'Visit', 'Observation', 'Measurement', 'Procedure', 'Drug', 'Condition'],
+                event.domain
+            ),
+            event.domain,
+            coalesce(nullif(event.concept_id, 0), event.source_concept_id, 0),
+            event.value_as_number,
+            event.unit_concept_id,
+            event.value_as_concept_id
+        ) as content,
         min(event.event_no) over (
             partition by
                 example.example_id,
@@ -91,6 +106,16 @@ event as (
     inner join read_parquet($clinical_event) as event
         on example.person_id = event.person_id
         and event.event_no between example_input.first_event_no and example_input.last_event_no
+),
+visit as (
+    select
+        example_id,
+        first_event_no,
+        (row_number() over (
+            partition by example_id order by list_sort(list(content)), first_event_no
+        ))::integer as visit_no
+    from event
+    group by example_id, first_event_no
 )
 select
     event.example_id,
@@ -100,12 +125,15 @@ select
     coalesce(standard.concept_name, source.concept_name, 'unnamed ' || lower(event.domain)) as concept_name,
     event.domain,
     event.days_before,
-    dense_rank() over (partition by event.example_id order by event.first_event_no)::integer as visit_no,
+    visit.visit_no,
     event.value_as_number,
     unit.concept_name as unit_name,
     event.value_as_concept_id,
     result.concept_name as value_name
 from event
+inner join visit
+    on event.example_id = visit.example_id
+    and event.first_event_no = visit.first_event_no
 left join read_parquet($concept) as standard
     on event.concept_id = standard.concept_id
     and standard.concept_id <> 0
@@ -118,7 +146,7 @@ left join read_parquet($concept) as unit
 left join read_parquet($concept) as result
     on event.value_as_concept_id = result.concept_id
     and result.concept_id <> 0
-order by event.example_id, event.event_no
+order by event.example_id, event.content, visit.visit_no, event.event_no
 """
 
 # What stands above the concepts of the events; the vocabulary's own pairs of a concept with itself left out.
@@ -145,7 +173,8 @@ def cut_examples(
     """Write `example`, `event`, `ancestor` and `label` of one task as Parquet; return counts.
 
     `example` is schema `example`, one row an example in order of example_id; `event` its input events in
-    order; `ancestor` what stands above their concepts; `label` the reason of each null label.
+    the order in which they became known; `ancestor` what stands above their concepts; `label` the reason of
+    each null label.
     `only` cuts these examples again, to compare with what was shown of them.
     """
     tables = ("cohort", "label", "split", "example_input", "concept", "clinical_event", "concept_ancestor")

@@ -4,11 +4,12 @@ import re
 from functools import lru_cache
 
 # Reserved for structure: the line break, `;`, ` = `, `[`, `]`, `#`. Brackets, `|` and a `<` that opens a word
-# would also let a name spell a tokenizer's special token (`[SEP]`, `<s>`, `<|im_end|>`).
+# or is closed after it would also let a name spell a tokenizer's special token (`[SEP]`, `<s>`, `<|im_end|>`,
+# `<0x0A>`); a comparison (`<5`) stays.
 REPLACED = str.maketrans({"[": "(", "]": ")", ";": ",", "|": "/", "#": "no. "})
 UNSEEN = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 EQUALS = re.compile(r"(?<= )=(?= )")
-OPENING = re.compile(r"<(?=[^\s\d.=])")
+OPENING = re.compile(r"<(?=[^\s\d.=]|[^\s<>]+>)")
 SPACES = re.compile(r" +")
 LONGEST_NAME = 300  # characters; OMOP allows 255, a note has no limit
 

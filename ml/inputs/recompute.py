@@ -1,9 +1,12 @@
-"""The check that what was shown can be recomputed: a sample is made again from the snapshot and compared."""
+"""The check that what was shown can be recomputed: made again from the snapshot, and compared as stored.
+
+A sample of examples is made again, and what was fitted is fitted again on a cut that holds train persons
+only: a fit that had read anyone else differs.
+"""
 
 import math
-import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,118 +15,198 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from ml.artefact import passing_folder
+from ml.inputs.count import fit_count_columns, read_count_columns
 from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.inputs.record import Record, admitted, read_records
-from ml.inputs.sequence import Coder, sequence_sha256
+from ml.inputs.sequence import ARRAYS, Coder, sequence_rows
 from ml.inputs.serialize import serialize
-from ml.inputs.shown import read_shown, sha256_text
+from ml.inputs.shown import read_shown, sha256_text, shown_row
 from ml.inputs.view import LEVELS, CountOptions, InputView, SequenceOptions, TextOptions
 
 SAMPLE = 50
 
+# What a view holds of an example: what is shown, and the row of `shown.parquet` beside it.
+Held = dict[str, tuple[Any, dict[str, Any]]]
+
+TRAIN = """
+select cohort.example_id
+from read_parquet($cohort) as cohort
+inner join read_parquet($split) as split on cohort.person_id = split.person_id
+where cohort.task = $task and split.split = 'train' and cohort.example_id in (select unnest($example_id))
+order by cohort.example_id
+"""
+
 
 def recompute(published: Path, task: str, folder: Path, view: InputView, *, seed: int) -> tuple[int, int]:
-    """Make a sample of a view again from `example_input` and `clinical_event` (METHODS 6).
+    """Make a sample of a view, and all that it was fitted to, again from the snapshot (METHODS 6).
 
-    The domains and the number of newest events that were recorded say what each example shows; the sample is
-    drawn by `seed` alone.
+    The number of newest events that were recorded says what each example shows; the sample is drawn by `seed`
+    alone. The cuts lie beside `folder` while this runs.
 
     Returns:
-        how many examples were looked at, and how many are not what the view holds.
+        how many things were looked at (examples, and what was fitted as one), and how many are not the same.
     """
-    shown = read_shown(folder)
+    shown = read_shown(folder).set_index("example_id")
     chosen = np.random.default_rng(seed).permutation(len(shown))[:SAMPLE]
-    sample = shown.iloc[sorted(chosen)].set_index("example_id")
-    with tempfile.TemporaryDirectory(prefix="recompute-") as temporary:
-        cut = Path(temporary) / "examples"
-        cut_examples(published, task, cut, ExampleOptions(None, seed), only=sample.index.tolist())
-        again = HASHES[view.kind](cut, folder, view.options, sample)
-    recorded = sample["sha256"].to_dict()
-    n_differ = sum(again.get(str(example_id)) != sha256 for example_id, sha256 in recorded.items())
-    return len(sample), n_differ
+    sample = shown.iloc[sorted(chosen)]
+    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as passing:
+        cuts = {"sample": sample.index.tolist()}
+        if view.kind != "text":
+            cuts["train"] = _train_examples(published, task, shown.index.tolist())
+        for name, only in cuts.items():
+            cut_examples(published, task, passing / name, ExampleOptions(None, seed), only=only)
+        stored, again, fits = COMPARED[view.kind](folder, passing, view.options, sample)
+    n_differ = sum(again.get(example_id) != stored.get(example_id) for example_id in sample.index)
+    return len(sample) + len(fits), n_differ + fits.count(False)
 
 
-def _texts(cut: Path, folder: Path, options: TextOptions, sample: pd.DataFrame) -> dict[str, str]:
-    found = {}
-    for record, n_kept in _as_recorded(cut, sample):
-        events = admitted(record, options.level, options.look_back_days)[:n_kept]
-        found[record.example_id] = sha256_text(serialize(record, events, options.format))
-    return found
+def _train_examples(published: Path, task: str, example_id: list[str]) -> list[str]:
+    with duckdb.connect() as connection:
+        paths = {name: str(published / f"{name}.parquet") for name in ("cohort", "split")}
+        rows = connection.execute(TRAIN, {**paths, "task": task, "example_id": example_id}).fetchall()
+    return [example for (example,) in rows]
 
 
-def _sequences(cut: Path, folder: Path, options: SequenceOptions, sample: pd.DataFrame) -> dict[str, str]:
-    coder = Coder.read(folder)
-    return {
-        record.example_id: sequence_sha256(record, coder, options, n_kept)
-        for record, n_kept in _as_recorded(cut, sample)
+def _texts(
+    folder: Path, passing: Path, options: TextOptions, sample: pd.DataFrame
+) -> tuple[Held, Held, list[bool]]:
+    columns = ["example_id", "text"]
+    texts = {row["example_id"]: row["text"] for row in _stored_rows(folder, "text", columns, sample)}
+    again: Held = {}
+    for record, n_kept in _as_recorded(passing / "sample", sample):
+        events = admitted(record, options.level, options.look_back_days)
+        text = serialize(record, events[:n_kept], options.format)
+        again[record.example_id] = text, shown_row(record.example_id, events[:n_kept], len(events), text)
+    return _held(texts, sample), again, []
+
+
+def _sequences(
+    folder: Path, passing: Path, options: SequenceOptions, sample: pd.DataFrame
+) -> tuple[Held, Held, list[bool]]:
+    rows = _stored_rows(folder, "sequence", ["example_id", *ARRAYS], sample)
+    coder = Coder.fit(passing / "train", options)
+    again: Held = {
+        record.example_id: sequence_rows(record, coder, options, n_kept)
+        for record, n_kept in _as_recorded(passing / "sample", sample)
     }
+    same_fit = coder == Coder.read(folder)
+    return _held({row["example_id"]: row for row in rows}, sample), again, [same_fit]
 
 
-def _counts(cut: Path, folder: Path, options: CountOptions, sample: pd.DataFrame) -> dict[str, str]:
+def _counts(
+    folder: Path, passing: Path, options: CountOptions, sample: pd.DataFrame
+) -> tuple[Held, Held, list[bool]]:
     """Count again in plain Python, a second way beside the SQL that made the view."""
-    columns = set(pd.read_parquet(folder / "column.parquet")["feature"])
+    columns, kept = fit_count_columns(passing / "train", options), read_count_columns(folder)
+    cut = passing / "sample"
     above: dict[int, list[int]] = defaultdict(list)
     if options.ancestors:
         for pair in pq.read_table(cut / "ancestor.parquet").to_pylist():
             above[pair["concept_id"]].append(pair["ancestor_concept_id"])
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in pq.read_table(cut / "event.parquet").to_pylist():
-        events[event["example_id"]].append(event)
-    kept_domains = sample["domains"].to_dict()
-    values: list[tuple[str, str, float]] = []
+        if _is_admitted(event, options):
+            events[event["example_id"]].append(event)
+    counted: dict[str, dict[str, float]] = {}
     for person in pq.read_table(cut / "example.parquet").to_pylist():
-        domains = kept_domains[person["example_id"]]
-        own = [event for event in events[person["example_id"]] if event["domain"] in domains]
-        row = _count_row(own, options, above)
+        row = _count_row(events[person["example_id"]], options, above)
         row[f"sex/{person['sex'] or 'unknown'}"] = 1.0
         row["age"] = float(person["age"] or 0)
-        values += [(person["example_id"], name, row[name]) for name in row if row[name] and name in columns]
-    return _row_hashes(values, sample.index.tolist())
+        counted[person["example_id"]] = {name: row[name] for name in row if row[name] and name in columns}
+    hashes = _row_hashes(counted)
+    again: Held = {
+        example_id: (row, _count_shown(example_id, events[example_id], hashes[example_id]))
+        for example_id, row in counted.items()
+    }
+    same_fit = list(kept.items()) == list(columns.items())
+    return _held(_stored_counts(folder, list(kept), sample), sample), again, [same_fit]
+
+
+def _is_admitted(event: dict[str, Any], options: CountOptions) -> bool:
+    levels, look_back = LEVELS[options.level], options.look_back_days
+    return (not levels or event["domain"] in levels) and (
+        look_back is None or event["days_before"] <= look_back
+    )
 
 
 def _count_row(
     own: list[dict[str, Any]], options: CountOptions, above: dict[int, list[int]]
 ) -> dict[str, float]:
     days: dict[int, set[int]] = defaultdict(set)
-    row: dict[str, float] = {}
-    levels = LEVELS[options.level]
+    values: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for event in own:
-        if levels and event["domain"] not in levels:
-            continue
-        if options.look_back_days is not None and event["days_before"] > options.look_back_days:
-            continue
         for concept in (event["concept_id"], *above[event["concept_id"]]):
             days[concept].add(event["days_before"])
         value = event["value_as_number"]
         if options.latest_values and value is not None and math.isfinite(value):
-            row[f"latest_value/{event['concept_id']}/{event['unit_name'] or ''}"] = value
+            values[f"{event['concept_id']}/{event['unit_name'] or ''}"].append((event["days_before"], -value))
+    row = {f"latest_value/{name}": -min(found)[1] for name, found in values.items()}
+    row |= {f"measured/{name}": 1.0 for name in values}
     for concept, seen in days.items():
         for window in options.windows_days:
             row[f"days_with/{concept}/{window}"] = float(sum(day <= window for day in seen))
     return row
 
 
-def _row_hashes(values: list[tuple[str, str, float]], example_id: list[str]) -> dict[str, str]:
+def _count_shown(example_id: str, own: list[dict[str, Any]], sha256: str) -> dict[str, Any]:
+    return {
+        "example_id": example_id,
+        "domains": sorted({event["domain"] for event in own}),
+        "n_events_kept": len(own),
+        "n_events_in_view": len(own),
+        "sha256": sha256,
+    }
+
+
+def _row_hashes(counted: dict[str, dict[str, float]]) -> dict[str, str]:
     """Hash each example's row as the view does: its names and values in order of name."""
-    frame = pd.DataFrame(values, columns=["example_id", "feature", "value"])
+    cells = [(example, name, value) for example, row in counted.items() for name, value in row.items()]
+    frame = pd.DataFrame(cells, columns=["example_id", "feature", "value"])
     with duckdb.connect() as connection:
         connection.register("cell", frame)
         rows = connection.execute(
             "select example_id, sha256(string_agg(feature || '=' || value, chr(10) order by feature))"
             " from cell group by example_id"
         ).fetchall()
-    return {**dict.fromkeys(example_id, sha256_text("")), **dict(rows)}
+    return {**dict.fromkeys(counted, sha256_text("")), **dict(rows)}
+
+
+def _stored_rows(folder: Path, name: str, columns: list[str], sample: pd.DataFrame) -> list[dict[str, Any]]:
+    only = [("example_id", "in", sample.index.tolist())]
+    return pq.read_table(folder / f"{name}.parquet", columns=columns, filters=only).to_pylist()
+
+
+def _stored_counts(folder: Path, names: list[str], sample: pd.DataFrame) -> dict[str, dict[str, float]]:
+    example_id = pq.read_table(folder / "row.parquet")["example_id"].to_pylist()
+    rows = {row: example for row, example in enumerate(example_id) if example in sample.index}
+    stored: dict[str, dict[str, float]] = {example: {} for example in rows.values()}
+    only = [("row", "in", list(rows))]
+    for cell in pq.read_table(folder / "value.parquet", filters=only).to_pylist():
+        stored[rows[cell["row"]]][names[cell["column"]]] = cell["value"]
+    return stored
+
+
+def _held(content: Mapping[str, Any], sample: pd.DataFrame) -> Held:
+    """Put what is stored of each example beside its row of `shown.parquet`."""
+    shown: list[dict[str, Any]] = [
+        {str(name): value for name, value in row.items()} for row in sample.reset_index().to_dict("records")
+    ]
+    return {
+        row["example_id"]: (content[row["example_id"]], {**row, "domains": list(row["domains"])})
+        for row in shown
+        if row["example_id"] in content
+    }
 
 
 def _as_recorded(cut: Path, sample: pd.DataFrame) -> Iterator[tuple[Record, int]]:
-    """Yield each record with the domains that were kept of it, and how many of its newest events were."""
-    n_kept, domains = sample["n_events_kept"].to_dict(), sample["domains"].to_dict()
+    """Yield each record, and how many of its newest events are recorded as shown."""
+    n_kept = sample["n_events_kept"].to_dict()
     for record in read_records(cut):
-        own = [event for event in record.events if event.domain in domains[record.example_id]]
-        yield record._replace(events=own), n_kept[record.example_id]
+        yield record, n_kept[record.example_id]
 
 
-HASHES: dict[str, Callable[..., dict[str, str]]] = {
+COMPARED: dict[str, Callable[..., tuple[Held, Held, list[bool]]]] = {
     "text": _texts,
     "sequence": _sequences,
     "counts": _counts,

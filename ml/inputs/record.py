@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,11 +76,6 @@ def admitted(record: Record, level: Level, look_back_days: int | None) -> list[E
         if (not domains or event.domain in domains)
         and (look_back_days is None or event.days_before <= look_back_days)
     ]
-
-
-def kept_domains(kept: Iterable[Event]) -> list[str]:
-    """Return the domains of the events that are shown, in order of name."""
-    return sorted({event.domain for event in kept})
 
 
 COLUMNS = ("example_id", "event_no", "concept_id", "concept_name", "domain", "days_before", "visit_no",

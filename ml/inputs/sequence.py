@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from ml.artefact import read_json, whole_folder, write_json
 from ml.inputs.plain import plain
-from ml.inputs.record import Event, Record, admitted, batches, kept_domains, read_records
-from ml.inputs.shown import SHOWN, places, sha256_text
+from ml.inputs.record import Event, Record, admitted, batches, read_records
+from ml.inputs.shown import SHOWN, places, shown_row
 from ml.inputs.view import LEVELS, SequenceOptions
 
 # Five ids of their own: a padding that is also the mask or a real code cannot be told from it.
@@ -30,22 +30,31 @@ ARRAYS = ("token", "visit", "age_years", "days_before", "gap_days")
 SEQUENCE = pa.schema([("example_id", pa.string()), *((name, pa.list_(pa.int32())) for name in ARRAYS)])
 
 # Edges are fitted on train only: quantiles of all values would tell of held_out. A measurement in two units
-# is two measurements. Too few values for a fair share in each bin: no bins.
+# is two measurements, by the names that are shown. Too few values for a fair share in each bin: no bins.
 EDGES = """
 select
     event.concept_id,
-    coalesce(event.unit_name, '') as unit,
+    unit.plain as unit,
     quantile_disc(event.value_as_number, $shares) as edges
 from read_parquet($event) as event
 inner join read_parquet($example) as example on event.example_id = example.example_id
+inner join unit on coalesce(event.unit_name, '') = unit.name
 where
     example.split = 'train'
     and isfinite(event.value_as_number)
     and ($look_back_days is null or event.days_before <= $look_back_days)
     and (len($domains) = 0 or event.domain in (select unnest($domains)))
-group by event.concept_id, coalesce(event.unit_name, '')
+group by event.concept_id, unit.plain
 having count(*) >= $min_values
 order by event.concept_id, unit
+"""
+
+UNITS = "select distinct coalesce(unit_name, '') as name from read_parquet($1) order by name"
+UNIT = """
+create temp table unit as
+select
+    unnest($names::varchar[]) as name,
+    unnest($plain::varchar[]) as plain
 """
 
 Edges = Mapping[tuple[int, str], Sequence[float]]
@@ -69,17 +78,26 @@ class PatientSequences:
 
 @dataclass(frozen=True)
 class Coder:
-    """What was fitted on train: the edges of each measurement's bins, and the vocabulary by token."""
+    """What was fitted, on how many train examples: edges of each measurement's bins, vocabulary by token."""
 
     edges: dict[tuple[int, str], list[float]]
     place: dict[str, int]
+    fitted_on_examples: int
+
+    @classmethod
+    def fit(cls, examples: Path, options: SequenceOptions) -> "Coder":
+        """Return the coder of the train examples of a cut."""
+        edges = _fit_edges(examples, options)
+        vocabulary, fitted_on = _fit_vocabulary(examples, edges, options)
+        return cls(edges, {token: n for n, token in enumerate(vocabulary)}, fitted_on)
 
     @classmethod
     def read(cls, folder: Path) -> "Coder":
         """Return the coder that a folder of sequences was written with."""
         fit = read_json(folder / "view.json")["fit"]
         edges = {(concept, unit): found for concept, unit, found in fit["edges"]}
-        return cls(edges, {token: n for n, token in enumerate(_vocabulary(folder))})
+        place = {token: n for n, token in enumerate(_vocabulary(folder))}
+        return cls(edges, place, fit["fitted_on_examples"])
 
     def arrays(self, record: Record, kept: Sequence[Event]) -> dict[str, list[int]]:
         """Return the arrays of a record; `kept` are the events to show, oldest first."""
@@ -114,9 +132,7 @@ def write_patient_sequences(examples: Path, target: Path, options: SequenceOptio
 
     Bins and vocabulary are fitted on train; codes that it lacks become [UNK] and are counted.
     """
-    edges = _fit_edges(examples, options)
-    vocabulary, fitted_on = _fit_vocabulary(examples, edges, options)
-    coder = Coder(edges, {token: n for n, token in enumerate(vocabulary)})
+    coder = Coder.fit(examples, options)
     total: collections.Counter[str] = collections.Counter()
     unseen: set[str] = set()
     with whole_folder(target) as folder:
@@ -125,37 +141,34 @@ def write_patient_sequences(examples: Path, target: Path, options: SequenceOptio
             pq.ParquetWriter(folder / "shown.parquet", SHOWN) as shown,
         ):
             for records in batches(read_records(examples)):
-                rows = []
-                for record in records:
-                    events = admitted(record, options.level, options.look_back_days)
-                    kept = _oldest_first(events[: options.max_events])
-                    rows.append(_rows(record, coder.arrays(record, kept), kept, len(events)))
-                    unknown = [
-                        name for name in (token(event, edges) for event in kept) if name not in coder.place
-                    ]
+                rows = [sequence_rows(record, coder, options, options.max_events) for record in records]
+                for record, (_, own) in zip(records, rows, strict=True):
+                    kept = admitted(record, options.level, options.look_back_days)[: options.max_events]
+                    names = [token(event, coder.edges) for event in kept]
+                    unknown = [name for name in names if name not in coder.place]
                     unseen.update(unknown)
                     total.update(
                         sequences=1,
                         codes=len(kept),
                         codes_unseen_in_train=len(unknown),
-                        sequences_cut=len(kept) < len(events),
+                        sequences_cut=own["n_events_kept"] < own["n_events_in_view"],
                     )
                 sequences.write_table(pa.Table.from_pylist([row for row, _ in rows], schema=SEQUENCE))
                 shown.write_table(pa.Table.from_pylist([row for _, row in rows], schema=SHOWN))
-        pd.DataFrame({"token": vocabulary}).to_parquet(folder / "vocabulary.parquet", index=False)
+        pd.DataFrame({"token": list(coder.place)}).to_parquet(folder / "vocabulary.parquet", index=False)
         fit = {
             "fitted_on": "train",
-            "fitted_on_examples": fitted_on,
-            "edges": [[concept, unit, found] for (concept, unit), found in sorted(edges.items())],
+            "fitted_on_examples": coder.fitted_on_examples,
+            "edges": [[concept, unit, found] for (concept, unit), found in sorted(coder.edges.items())],
         }
         write_json(folder / "view.json", {"options": dataclasses.asdict(options), "fit": fit})
     names = ("sequences", "codes", "codes_unseen_in_train", "sequences_cut")
     return {
         **{name: total[name] for name in names},
         "distinct_codes_unseen": len(unseen),
-        "vocabulary": len(vocabulary),
-        "measurements_binned": len(edges),
-        "fitted_on_examples": fitted_on,
+        "vocabulary": len(coder.place),
+        "measurements_binned": len(coder.edges),
+        "fitted_on_examples": coder.fitted_on_examples,
     }
 
 
@@ -171,20 +184,26 @@ def read_patient_sequences(folder: Path, example_id: Sequence[str]) -> PatientSe
     return PatientSequences(**arrays, vocabulary=_vocabulary(folder))
 
 
-def sequence_sha256(record: Record, coder: Coder, options: SequenceOptions, n_events_kept: int) -> str:
-    """Make a sequence again from what was recorded of it, and hash it."""
-    events = admitted(record, options.level, options.look_back_days)[:n_events_kept]
-    return _sha256(coder.arrays(record, _oldest_first(events)))
+def sequence_rows(record: Record, coder: Coder, options: SequenceOptions, n_kept: int) -> tuple[dict, dict]:
+    """Return the rows of a record in `sequence.parquet` and `shown.parquet`, of so many newest events."""
+    events = admitted(record, options.level, options.look_back_days)
+    kept = _oldest_first(events[:n_kept])
+    arrays = coder.arrays(record, kept)
+    shown = shown_row(record.example_id, kept, len(events), json.dumps(arrays, sort_keys=True))
+    return {"example_id": record.example_id, **arrays}, shown
 
 
 def _fit_edges(examples: Path, options: SequenceOptions) -> dict[tuple[int, str], list[float]]:
     shares = [n / options.value_bins for n in range(1, options.value_bins)]
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'; set threads = 1")
+        event = str(examples / "event.parquet")
+        names = [name for (name,) in connection.execute(UNITS, [event]).fetchall()]
+        connection.execute(UNIT, {"names": names, "plain": [plain(name) for name in names]})
         rows = connection.execute(
             EDGES,
             {
-                "event": str(examples / "event.parquet"),
+                "event": event,
                 "example": str(examples / "example.parquet"),
                 "shares": shares,
                 "look_back_days": options.look_back_days,
@@ -192,7 +211,7 @@ def _fit_edges(examples: Path, options: SequenceOptions) -> dict[tuple[int, str]
                 "min_values": options.value_bins * options.min_train_examples,
             },
         ).fetchall()
-    return {(concept, plain(unit)): sorted(set(edges)) for concept, unit, edges in rows}
+    return {(concept, unit): sorted(set(edges)) for concept, unit, edges in rows}
 
 
 def _fit_vocabulary(examples: Path, edges: Edges, options: SequenceOptions) -> tuple[list[str], int]:
@@ -210,27 +229,23 @@ def _fit_vocabulary(examples: Path, edges: Edges, options: SequenceOptions) -> t
 
 def _oldest_first(events: Sequence[Event]) -> list[Event]:
     # Within a day by what they are: `event_no` follows a hash of the person there, which says nothing.
-    return sorted(events, key=lambda e: (-e.days_before, e.domain, e.concept_id, e.value or 0.0, e.event_no))
+    return sorted(
+        events,
+        key=lambda event: (
+            -event.days_before,
+            event.domain,
+            event.concept_id,
+            event.value or 0.0,
+            event.unit,
+            event.value_concept_id,
+            event.visit_no,
+        ),
+    )
 
 
 def _age_at(age: int | None, days_before: int) -> int:
     """Return the age in whole years so many days before the index; -1 where it is unknown."""
     return -1 if age is None else max(0, math.floor(age - days_before / DAYS_A_YEAR))
-
-
-def _rows(record: Record, arrays: dict, kept: Sequence[Event], n_in_view: int) -> tuple[dict, dict]:
-    shown = {
-        "example_id": record.example_id,
-        "domains": kept_domains(kept),
-        "n_events_kept": len(kept),
-        "n_events_in_view": n_in_view,
-        "sha256": _sha256(arrays),
-    }
-    return {"example_id": record.example_id, **arrays}, shown
-
-
-def _sha256(arrays: dict[str, list[int]]) -> str:
-    return sha256_text(json.dumps(arrays, sort_keys=True))
 
 
 def _vocabulary(folder: Path) -> list[str]:

@@ -88,10 +88,7 @@ def _concepts(kept: Iterable[Event]) -> list[_Concept]:
             domain=events[0].domain,
             days_before=min(event.days_before for event in events),
             n_days=len({event.days_before for event in events}),
-            # The last known of a day counts first: `kept` is in that order and the sort is stable.
-            values=sorted(
-                (event for event in events if _has_result(event)), key=lambda event: event.days_before
-            ),
+            values=sorted(filter(_has_result, events), key=_latest_first),
         )
         for events in by_concept.values()
     ]
@@ -163,3 +160,9 @@ def _days(days: int) -> str:
 def _tie(event: Event) -> tuple[str, str]:
     # Not event_no: within a day it follows a hash of the person, and equal records would differ.
     return (event.domain, event.name)
+
+
+def _latest_first(event: Event) -> tuple[int, bool, float, str, str]:
+    # Events have no time: of one day the highest value counts as the latest, in counts as well.
+    value = event.value
+    return (event.days_before, value is None, -(value or 0.0), event.unit, event.value_name)

@@ -3,9 +3,12 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+
+from ml.inputs.record import Event
 
 # `sha256` is of what is shown: a text, a sequence of codes, a row of counts.
 SHOWN = pa.schema(
@@ -22,6 +25,17 @@ SHOWN = pa.schema(
 def sha256_text(text: str) -> str:
     """Hash a text by its UTF-8 bytes."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shown_row(example_id: str, kept: Sequence[Event], n_in_view: int, content: str) -> dict[str, Any]:
+    """Return the row of `SHOWN` of an example: the events that are kept, and what is shown of them."""
+    return {
+        "example_id": example_id,
+        "domains": sorted({event.domain for event in kept}),
+        "n_events_kept": len(kept),
+        "n_events_in_view": n_in_view,
+        "sha256": sha256_text(content),
+    }
 
 
 def places(known: pd.Series, example_id: Sequence[str]) -> list[int]:

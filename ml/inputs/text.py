@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from ml.artefact import read_json, whole_folder, write_json
 from ml.inputs.fitting import CountTokens, Fitted, fit_to_context
-from ml.inputs.record import Event, Record, admitted, batches, kept_domains, read_records
+from ml.inputs.record import Event, Record, admitted, batches, read_records
 from ml.inputs.serialize import serialize
-from ml.inputs.shown import SHOWN, places, sha256_text
+from ml.inputs.shown import SHOWN, places, sha256_text, shown_row
 from ml.inputs.view import TextOptions
 
 TEXT = pa.schema(
@@ -135,21 +135,13 @@ def _write_batch(
 
 def _rows(record: Record, events: list[Event], fitted: Fitted) -> tuple[dict, dict]:
     kept, cut = events[: fitted.n_kept], events[fitted.n_kept :]
-    sha256 = sha256_text(fitted.text)
     text = {
         "example_id": record.example_id,
         "text": fitted.text,
-        "text_sha256": sha256,
+        "text_sha256": sha256_text(fitted.text),
         "n_tokens": fitted.n_tokens,
         "n_tokens_whole": fitted.n_tokens_whole,
         "share_cut": len(cut) / len(events) if events else 0.0,
         "cut_by_domain": dict(sorted(collections.Counter(event.domain for event in cut).items())),
     }
-    shown = {
-        "example_id": record.example_id,
-        "domains": kept_domains(kept),
-        "n_events_kept": len(kept),
-        "n_events_in_view": len(events),
-        "sha256": sha256,
-    }
-    return text, shown
+    return text, shown_row(record.example_id, kept, len(events), fitted.text)
