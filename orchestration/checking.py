@@ -7,9 +7,10 @@ from typing import Any
 import duckdb
 
 from ml.inputs.examples import split_counts
+from ml.leakage.outcomes import make_outcome_table
 from ml.tasks import Task
 from orchestration.checks import SNAPSHOT_CHECKS, Check
-from orchestration.task_checks import MINIMUM_CASES, checks_of, plain_outcomes
+from orchestration.task_checks import MINIMUM_CASES, checks_of
 
 
 def run_snapshot_checks(folder: Path) -> list[dict[str, Any]]:
@@ -32,30 +33,9 @@ def run_task_checks(published: Path, examples: Path, task: Task) -> list[dict[st
                 " (select example_id from example)",
                 [task.task],
             )
-        _outcome_table(connection, task)
+        make_outcome_table(connection, task)
         values = _values(task)
         return [check_row(connection, check, task.task, values) for check in checks_of(task)]
-
-
-def _outcome_table(connection: duckdb.DuckDBPyConnection, task: Task) -> None:
-    """One row an outcome row and concept, for outcomes that one event alone can match."""
-    connection.execute(
-        "create table outcome (domain varchar, concept_id bigint, operator varchar, threshold double,"
-        " unit_concept_id bigint, value_set varchar)"
-    )
-    for row in plain_outcomes(task):
-        connection.execute(
-            "insert into outcome select ?, concept_id, ?, ?, ?, ? from concept_set_member"
-            " where concept_set = ?",
-            [
-                row.domain,
-                row.value_operator,
-                row.value_threshold,
-                row.unit_concept_id,
-                row.value_concept_set,
-                row.concept_set,
-            ],
-        )
 
 
 def _values(task: Task) -> Mapping[str, Any]:

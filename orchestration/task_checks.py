@@ -7,8 +7,9 @@ own rows, `example` and `event` its cut; values named `$...` are the task's fiel
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from ml.leakage.outcomes import IS_OUTCOME, plain_outcomes
 from ml.strict import wrong
-from ml.tasks import Criterion, Task
+from ml.tasks import Task
 from orchestration.checks import Check
 
 MINIMUM_CASES = 10  # a split with fewer cases (or non-cases) supports no model
@@ -21,12 +22,6 @@ class TaskCheck(Check):
 
     applies: Callable[[Task], bool] = lambda task: True
     otherwise: str = ""
-
-
-def plain_outcomes(task: Task) -> list[Criterion]:
-    """The outcome rows that one event alone can match."""
-    rows = task.rows("outcome")
-    return [row for row in rows if row.domain not in ("Stay", "Death") and row.same_visit_as is None]
 
 
 def _forbids_plain_outcomes(task: Task) -> bool:
@@ -101,16 +96,7 @@ TASK_CHECKS = (
         "select count(*), count(*) filter (where clinical_event.event_date <= cohort.index_date"
         " and clinical_event.event_date < cohort.index_date + $tar_start_days"
         " and coalesce(clinical_event.event_date >= cohort.index_date - $washout_days::integer, true)"
-        " and exists (select 1 from outcome where outcome.domain = clinical_event.domain"
-        " and outcome.concept_id = clinical_event.concept_id"
-        " and (outcome.value_set is null or clinical_event.value_as_concept_id in (select concept_id"
-        " from concept_set_member where concept_set = outcome.value_set))"
-        " and (outcome.operator is null or outcome.unit_concept_id = clinical_event.unit_concept_id"
-        " and not isnan(clinical_event.value_as_number) and case outcome.operator"
-        " when '>' then clinical_event.value_as_number > outcome.threshold"
-        " when '>=' then clinical_event.value_as_number >= outcome.threshold"
-        " when '<' then clinical_event.value_as_number < outcome.threshold"
-        " else clinical_event.value_as_number <= outcome.threshold end)))"
+        f" and {IS_OUTCOME})"
         " from event inner join cohort on event.example_id = cohort.example_id"
         " left join clinical_event on event.event_id = clinical_event.event_id",
         applies=_forbids_plain_outcomes,

@@ -1,0 +1,174 @@
+"""What the models of one task were shown, opened from stored files as they are.
+
+A site is a folder laid out like a home: `published/`, `tasks/<task>/examples/`, `tasks/<task>/<view>/`,
+`fitted/<task>/<arm>/fit.json`, `predictions/<task>/<arm>.parquet`. Nothing is read from a study's settings.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from ml.artefact import read_json
+from ml.inputs.view import OPTIONS, InputView
+from ml.leakage.outcomes import make_outcome_table
+from ml.strict import InputError, read_fields
+from ml.task_definition import Task
+
+# The file that only a view of this kind has.
+KINDS = {"text": "text.parquet", "sequence": "sequence.parquet", "counts": "value.parquet"}
+
+
+@dataclass(frozen=True)
+class ShownView:
+    """One input view as it was stored; `view` holds its kind and the options it was written with."""
+
+    name: str
+    folder: Path
+    view: InputView
+
+    def table(self, file: str) -> str:
+        """Return the relation of one of its files, quoted for SQL.
+
+        >>> ShownView("count_features_counts", Path(), InputView("counts", "counts")).table("value")
+        '"count_features_counts/value"'
+        """
+        return _quoted_name(f"{self.name}/{file}")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a task's models were shown. Relations of `connection`:
+
+    every published table by its name (of all tasks, except that `cohort` and `label` are this task's rows of
+    the cut, and `cohort_of_all` and `label_of_all` the whole); `example`, `event`, `ancestor`: the cut;
+    `outcome` (domain, concept_id, operator, threshold, unit_concept_id, value_set): what single events are
+    the outcome; `ShownView.table(file)`; `Shown.scores(arm)`.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    root: Path
+    task: Task
+    views: tuple[ShownView, ...]
+    arms: tuple[str, ...]  # those with predictions
+    availability: tuple[dict[str, str], ...]  # rows of availability.csv
+    seed: int
+    n_tasks: int  # of the run: alarms of all of them share a family rate
+
+    @property
+    def published(self) -> Path:
+        """The snapshot."""
+        return self.root / "published"
+
+    @property
+    def examples(self) -> Path:
+        """The task's cut of it."""
+        return self.root / "tasks" / self.task.task / "examples"
+
+    @property
+    def includes_index_day(self) -> bool:
+        """Whether what was known by the end of the index day may be shown."""
+        return self.task.index_day_input == "include"
+
+    def of_kind(self, kind: str) -> tuple[ShownView, ...]:
+        """Return the views of a kind: text, sequence, counts."""
+        return tuple(view for view in self.views if view.view.kind == kind)
+
+    def scores(self, arm: str) -> str:
+        """Return the relation of an arm's predictions, quoted for SQL."""
+        return _quoted_name(f"prediction/{arm}")
+
+    def fit_log(self, arm: str) -> dict[str, Any]:
+        """Return what was written down of an arm's fits."""
+        return read_json(self.root / "fitted" / self.task.task / arm / "fit.json")
+
+    def row(self, sql: str, **values: Any) -> tuple[Any, ...]:
+        """Return the one row of a query; values by the names that its SQL reads as `$name`."""
+        return self.connection.execute(sql, values).fetchall()[0]
+
+    def frame(self, sql: str, **values: Any) -> pd.DataFrame:
+        """Return the rows of a query; say an order where it matters."""
+        return self.connection.execute(sql, values).df()
+
+
+@contextmanager
+def open_shown(
+    root: Path,
+    task: Task,
+    *,
+    seeds: Path,
+    views: Sequence[str] | None = None,
+    arms: Sequence[str] | None = None,
+    seed: int = 0,
+    n_tasks: int = 1,
+) -> Iterator[Shown]:
+    """Open a site on one in-memory connection, one thread.
+
+    Args:
+        seeds: the folder of `availability.csv`.
+        views: folders below the task; None for every one that is an input view.
+        arms: whose predictions to open; None for all there are.
+
+    Raises:
+        InputError: a view that is named is no stored input view.
+    """
+    below = root / "tasks" / task.task
+    if views is None:
+        views = sorted(path.parent.name for path in below.glob("*/view.json"))
+    scored = root / "predictions" / task.task
+    if arms is None:
+        arms = sorted(path.stem for path in scored.glob("*.parquet"))
+    with duckdb.connect() as connection, (seeds / "availability.csv").open(newline="") as rules:
+        connection.execute("set timezone = 'UTC'; set threads = 1")
+        shown = Shown(
+            connection,
+            root,
+            task,
+            views=tuple(_read_view(below / name) for name in views),
+            arms=tuple(arms),
+            availability=tuple(csv.DictReader(rules)),
+            seed=seed,
+            n_tasks=n_tasks,
+        )
+        for file in sorted(shown.published.glob("*.parquet")):
+            own = file.stem in ("cohort", "label")
+            _name(connection, f"{file.stem}_of_all" if own else file.stem, file)
+        for name in ("example", "event", "ancestor"):
+            _name(connection, name, shown.examples / f"{name}.parquet")
+        for name in ("cohort", "label"):
+            connection.execute(
+                f"create table {name} as from {name}_of_all where task = ? and example_id in"
+                " (select example_id from example)",
+                [task.task],
+            )
+        make_outcome_table(connection, task)
+        for view in shown.views:
+            for file in sorted(view.folder.glob("*.parquet")):
+                _name(connection, f"{view.name}/{file.stem}", file)
+        for arm in shown.arms:
+            _name(connection, f"prediction/{arm}", scored / f"{arm}.parquet")
+        yield shown
+
+
+def _read_view(folder: Path) -> ShownView:
+    kinds = [kind for kind, file in KINDS.items() if (folder / file).exists()]
+    if len(kinds) != 1 or not (folder / "view.json").exists():
+        raise InputError(f"`{folder.name}` is no stored input view")
+    options = read_fields(
+        OPTIONS[kinds[0]], read_json(folder / "view.json")["options"], where=f"view.json of `{folder.name}`"
+    )
+    return ShownView(folder.name, folder, InputView(folder.name, kinds[0], options))  # pyright: ignore[reportArgumentType]
+
+
+def _name(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> None:
+    path = str(file).replace("'", "''")
+    connection.execute(f"create view {_quoted_name(name)} as from read_parquet('{path}')")
+
+
+def _quoted_name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
