@@ -31,6 +31,7 @@ import ml.arm
 from ml.adaptation import guards, network, tuning
 from ml.adaptation.regimes import REGIMES
 from ml.adaptation.saved_network import load_network, save_network
+from ml.adaptation.shown import Texts
 from ml.arm import run_arm
 from ml.models.loading import load_encoder, load_language_model
 from ml.models.model import Model
@@ -248,6 +249,23 @@ def test_a_reloaded_head_that_scores_otherwise(world, monkeypatch):
         run_lr(world)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rare_outcomes_scored_otherwise_are_seen_and_rounding_is_not(dtype):
+    """Probabilities of 0.004 and 0.008 are close; as odds they are another answer."""
+    tolerance = tuning.LOGIT_TOLERANCE[dtype]
+    rng = np.random.default_rng(2)
+    logits = np.concatenate([rng.normal(-5, 1, 60), [-700.0, 36.0, 50.0]])
+    scores = 1 / (1 + np.exp(-logits))
+    noise = rng.uniform(-0.9, 0.9, len(logits)) * tolerance
+    guards.require_equal_scores(scores, 1 / (1 + np.exp(-logits - noise)), tolerance=tolerance)
+    with stops("reloaded_scores_differ"):
+        guards.require_equal_scores(scores, 1 / (1 + np.exp(-logits - 3 * tolerance)), tolerance=tolerance)
+    with stops("reloaded_scores_differ"):
+        guards.require_equal_scores(scores, np.full(len(scores), np.nan), tolerance=tolerance)
+    with stops("reloaded_scores_differ"):
+        guards.require_equal_scores(np.array([1.0]), np.array([0.999]), tolerance=tolerance)
+
+
 def test_a_reloaded_network_that_scores_otherwise(tiny, tmp_path):
     adapted = REGIMES["lora"](shown_texts(), setting_of(model_of("bert"), tiny["bert"], tmp_path, LORA))
     path = tmp_path / "model" / "adapter" / "adapter_model.safetensors"
@@ -270,6 +288,37 @@ def test_a_pooled_token_that_is_padding(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(network, "pool", last_position)
     with stops("padding_read"):
         REGIMES["lora"](shown_texts(), setting_of(model_of("llama"), tiny["llama"], tmp_path, LORA))
+
+
+def equally_long(shown):
+    """Every text cut or filled to twelve letters: between real texts there is no padding."""
+    return Texts("", [(text * 3)[:12] for text in shown.texts.texts])
+
+
+@pytest.mark.parametrize("regime", ["lora", "verbalizer"])
+def test_padding_is_noticed_although_all_texts_are_equally_long(tiny, tmp_path, monkeypatch, regime):
+    monkeypatch.setattr(network, "pool", last_position)
+    monkeypatch.setattr(network.Verbalizer, "padding_side", "right")
+    shown = shown_texts()
+    shown.texts = equally_long(shown)
+    with stops("padding_read"):
+        REGIMES[regime](shown, setting_of(model_of("llama"), tiny["llama"], tmp_path, LORA))
+
+
+@pytest.mark.parametrize("sizes", [[7] * 9, [1] * 9, [512] * 9, [300, 301, 302], [2, 90], [5]])
+@pytest.mark.parametrize("fewest", [1, 4])
+def test_padding_is_probed_with_two_lengths_that_differ(sizes, fewest):
+    lengths = []
+
+    def read(given):
+        lengths.append(list(map(len, given)))
+        return np.ones((len(given), 2))
+
+    tokens = [[3] * max(size, fewest) for size in sizes]
+    guards.require_padding_unread(read, tokens, fewest=fewest, tolerance=1e-3)
+    short, long = lengths[0]
+    assert fewest <= short < long <= max(512, 2 * fewest)
+    assert 2 * short <= long or short == fewest
 
 
 def test_an_answer_read_at_padding(tiny, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ class Checkpoints:
             )
         return load_file(self._place(step) / WEIGHTS)
 
-    def finish(self, weights: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    def finish(self, weights: Mapping[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Keep the best weights and what the training said at its end, and nothing to go on from."""
         with whole_folder(self.folder / FINISHED) as temporary:
             save_file(_on_cpu(weights), temporary / WEIGHTS)
@@ -172,7 +173,7 @@ def _flat_optimiser(state: dict[str, Any]) -> tuple[dict[str, torch.Tensor], lis
     return tensors, state["param_groups"]
 
 
-def _on_cpu(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _on_cpu(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
 
 

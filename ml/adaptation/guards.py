@@ -30,6 +30,7 @@ GUARDS = {
     "too_few_to_draw": "no `k` of the arm has that many cases and non-cases in train and in tuning",
     "part_refused": "an arm that this one joins was refused",
 }
+EPSILON = float(np.finfo(np.float64).eps)
 BACKWARDS = 4.2649  # standard errors below 0.5; one-sided normal: a wrong alarm in 100,000 runs
 
 
@@ -65,10 +66,21 @@ def require_moved(moved: Mapping[str, Sequence[bool]]) -> None:
 
 
 def require_equal_scores(scores: np.ndarray, reloaded: np.ndarray, *, tolerance: float) -> None:
-    """Stop when the reloaded model scores otherwise, beyond the arithmetic of its number format."""
-    difference = float(np.abs(scores - reloaded).max()) if scores.shape == reloaded.shape else np.inf
-    if not difference <= tolerance:
-        raise _refuse("reloaded_scores_differ", f"largest difference {difference:.3g}")
+    """Stop when the reloaded model scores otherwise, beyond the arithmetic of its number format.
+
+    Args:
+        scores: probabilities, float64 (N,), finite.
+        reloaded: likewise.
+        tolerance: of their logits: where the outcome is rare, probabilities of 0.001 and 0.01 are close and
+            say something else.
+    """
+    if scores.shape != reloaded.shape:
+        raise _refuse("reloaded_scores_differ", f"{len(reloaded)} scores instead of {len(scores)}")
+    difference = np.abs(_logit(scores) - _logit(reloaded))
+    # What float64 cannot tell apart just below 1 is no difference.
+    allowed = tolerance + 4 * EPSILON / (1 - np.clip(np.minimum(scores, reloaded), 0, 1 - EPSILON / 2))
+    if not bool((difference <= allowed).all()):
+        raise _refuse("reloaded_scores_differ", f"largest difference of logits {difference.max():.3g}")
 
 
 def require_scores(scores: np.ndarray, *, n_expected: int) -> None:
@@ -131,20 +143,39 @@ def require_padding_unread(
     read: Callable[[Sequence[Sequence[int]]], np.ndarray],
     tokens: Sequence[Sequence[int]],
     *,
+    fewest: int,
     tolerance: float,
 ) -> None:
     """Stop when a text is read otherwise beside a longer one than alone.
 
     Args:
         read: token lists -> what the head is given of each, float (N, D).
-        tokens: two texts or more, of different lengths.
+        tokens: of every text.
+        fewest: tokens that a text must have to be read.
         tolerance: allowed difference, as a share of the largest value.
     """
-    together = read(tokens)
-    alone = np.concatenate([read([one]) for one in tokens])
+    probed = _short_and_long(tokens, fewest)
+    together = read(probed)
+    alone = np.concatenate([read([one]) for one in probed])
     difference = float(np.abs(together - alone).max() / max(np.abs(alone).max(), 1e-12))
     if not difference <= tolerance:
         raise _refuse("padding_read", f"padding changes what is read of a text by {difference:.2g} of it")
+
+
+def _short_and_long(tokens: Sequence[Sequence[int]], fewest: int) -> list[list[int]]:
+    """Return the shortest text and the middle one, cut or repeated where they are about equally long."""
+    by_length = sorted(tokens, key=len)
+    short, long = list(by_length[0]), list(by_length[len(by_length) // 2])
+    if 2 * len(short) > len(long):
+        short = long[: max(fewest, len(long) // 2)]
+    if len(short) == len(long):  # it cannot be cut, so it has few tokens: twice as many fit any context
+        long = long + long
+    return [short, long]
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    inside = np.clip(probability, np.finfo(np.float64).tiny, 1 - EPSILON / 2)
+    return np.log(inside) - np.log1p(-inside)
 
 
 def require_answers(yes: Sequence[int], no: Sequence[int]) -> None:

@@ -22,7 +22,7 @@ from ml.adaptation.lesson import hit_ceiling
 from ml.adaptation.saved_head import load_head, save_head
 from ml.adaptation.shown import Adapted, Setting, Shown
 
-HEAD_TOLERANCE = 1e-9  # of scores after reloading; LightGBM's text keeps 17 digits
+HEAD_TOLERANCE = 1e-9  # of logits after reloading; LightGBM's text keeps 17 digits
 
 
 def estimator(

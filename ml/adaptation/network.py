@@ -1,6 +1,6 @@
 """Networks that give one logit a text: a pooled backbone with a linear head, or a decoder's yes and no."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,7 @@ class TextScorer(nn.Module):
     """One logit a text; `backbone` is a transformer, perhaps wrapped by an adapter."""
 
     padding_side: Literal["left", "right"]
+    n_prefix = 0  # tokens of an instruction that are not read
 
     def __init__(self, backbone: Any, tokenizer: Any):
         super().__init__()
@@ -59,7 +60,7 @@ class TextScorer(nn.Module):
         """Return the weights that training changes, by name, in order."""
         return {name: weight for name, weight in sorted(self.named_parameters()) if weight.requires_grad}
 
-    def load_trainable(self, weights: dict[str, torch.Tensor]) -> None:
+    def load_trainable(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Set the weights that training changes."""
         with torch.no_grad():
             for name, weight in self.trainable().items():

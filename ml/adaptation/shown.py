@@ -129,7 +129,7 @@ class Adapted:
     """A chosen model, saved, with the scores of all N examples (probability of label 1, float64).
 
     `reload` loads the saved model anew and scores given rows; `reloaded_rows` says of how many that is asked
-    (None: all). `used` is steps, tokens and work of the run.
+    (None: all), `tolerance` how far their logits may differ. `used` is steps, tokens and work of the run.
     """
 
     y_score_raw: np.ndarray
