@@ -77,13 +77,21 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def passing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder that is gone afterwards, on failure too; what a killed run left in it goes first."""
-    shutil.rmtree(path, ignore_errors=True)
+    """Yield an empty folder that is gone afterwards, on failure too; what a killed run left goes first."""
+    remove(path)
     path.mkdir(parents=True)
     try:
         yield path
     finally:
         shutil.rmtree(path)
+
+
+def remove(path: Path) -> None:
+    """Remove an artefact, file or folder, where there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,7 +1,7 @@
 """What the arms of a task are shown: its input views, and the embeddings of its texts."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import dagster as dg
 from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.embedding.encoder import encoder_configuration
-from ml.embedding.store import store_folder
+from ml.embedding.store import EncoderConfiguration, store_folder
 from ml.inputs.count import write_count_features
 from ml.inputs.recompute import recompute
 from ml.inputs.sequence import write_patient_sequences
@@ -87,7 +87,7 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([task.task, "examples"])],
+        deps=[dg.AssetKey("published"), dg.AssetKey([task.task, "examples"])],
         group_name=task.task,
         owners=OWNERS,
         kinds={"parquet"},
@@ -96,21 +96,23 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
             dg.AssetCheckSpec(
                 check,
                 asset=key,
-                description="A sample, made again from the snapshot, is what is shown (L01).",
+                description="A sample, and what was fitted on train, made again from the snapshot (L01).",
             )
         ],
         code_version=code_key(*CODE[view.kind])[:16],
     )
     def input_view(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         examples = upstream(platform, f"{task.task}/examples")
+        published = upstream(platform, "published", verify=False)
         reason = blocked_by(platform, task.task)
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
-                return not_made(reason)
-            made = _computed(lambda: _write(platform, task, shown, cost, context.log.info))
+                return not_made(reason, stale=[folder])
+            made = _computed(lambda: _write(platform, task, shown, cost, context.log.info), stale=[folder])
             if made.refused:
                 return made
+            upstream(platform, "published")  # the check reads it
             looked_at, found = recompute(
                 platform.home.published, task.task, folder, view, seed=platform.study.seed
             )
@@ -123,6 +125,7 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
             f"{task.task}/{shown.name}",
             key={
                 "examples": examples.data_version,
+                "published": published.data_version,
                 "blocked": reason,
                 "view": dataclasses.asdict(view),
                 "seed": platform.study.seed,
@@ -180,13 +183,13 @@ def _embedding(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDe
     )
     def embedding(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         texts = upstream(platform, f"{task.task}/{shown.text.name}")
-        encoder = encoder_configuration(model, max_tokens=max_tokens, prefix=_prefix(task, shown))
+        encoder = _encoder(task, shown)
         blocked = refusal_by(platform, task.task, (shown.text,))
 
         def compute(cost: Cost) -> Computed:
             if blocked is not None:
-                return not_made(**blocked)
-            return _computed(lambda: _embed(platform, task, shown, cost, context.log.info))
+                return not_made(**blocked, stale=[target])
+            return _computed(lambda: _embed(platform, task, shown, cost, context.log.info), stale=[target])
 
         record = carry_out(
             platform,
@@ -213,15 +216,14 @@ def _embedding(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDe
 def _embed(
     platform: Platform, task: Task, shown: ModelInput, cost: Cost, log: Callable[[str], None]
 ) -> dict[str, Any]:
-    assert shown.model is not None and shown.max_tokens is not None
+    assert shown.model is not None
     model = MODELS[shown.model]
-    encoder = encoder_configuration(model, max_tokens=shown.max_tokens, prefix=_prefix(task, shown))
     arguments = {
         "texts": str(input_path(platform, task.task, shown.text) / "text.parquet"),
         "model": model.name,
         "folder": str(find_model(model, platform.models_folder, download=platform.download)),
         "store": str(platform.home.embeddings),
-        "configuration": dataclasses.asdict(encoder),
+        "configuration": dataclasses.asdict(_encoder(task, shown)),
         "target": str(input_path(platform, task.task, shown)),
     }
     embedded = run_child("embed", arguments, cost, log)
@@ -230,13 +232,13 @@ def _embed(
     return embedded
 
 
-def _computed(make: Callable[[], dict[str, Any]]) -> Computed:
+def _computed(make: Callable[[], dict[str, Any]], *, stale: Sequence[Path]) -> Computed:
     """Return the facts of what was made, or the refusal of a guard that stopped it, here or in the child."""
     try:
         made = make()
     except RefusalError as error:
-        return not_made(error.reason, error.guard)
-    return not_made(**made["refused"]) if "refused" in made else Computed(made)
+        return not_made(error.reason, error.guard, stale=stale)
+    return not_made(**made["refused"], stale=stale) if "refused" in made else Computed(made)
 
 
 def _not_run(check: str, key: dg.AssetKey) -> dg.AssetCheckResult:
@@ -244,6 +246,17 @@ def _not_run(check: str, key: dg.AssetKey) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.WARN
     return dg.AssetCheckResult(
         check_name=check, asset_key=key, passed=False, severity=severity, description="Not run: not made."
+    )
+
+
+def _encoder(task: Task, shown: ModelInput) -> EncoderConfiguration:
+    options = shown.view.options
+    assert isinstance(options, TextOptions) and shown.model is not None and shown.max_tokens is not None
+    return encoder_configuration(
+        MODELS[shown.model],
+        max_tokens=shown.max_tokens,
+        prefix=_prefix(task, shown),
+        truncation_side=options.truncation_side,
     )
 
 

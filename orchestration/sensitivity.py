@@ -1,12 +1,11 @@
 """The sensitivity analysis: baselines on counts as if every event had been known on its own date."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from ml.artefact import passing_folder
 from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.inputs.examples import ExampleOptions, cut_examples
@@ -67,7 +66,7 @@ def sensitivity_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
-                return not_made(reason)
+                return not_made(reason, stale=[target, metrics])
             # One more look at held-out within the same reading (METHODS 19): nothing is chosen by it.
             log_reading(platform, context.run_id, task.task, NAME)
             arguments = {
@@ -76,7 +75,9 @@ def sensitivity_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
                 "metrics": str(metrics),
             }
             done = run_child("own_date", arguments, cost, context.log.info)
-            return Computed(done, refused=done.pop("refused", None))
+            if "refused" in done:
+                return not_made(**done["refused"], stale=[target, metrics])
+            return Computed(done)
 
         record = carry_out(
             platform,
@@ -113,17 +114,16 @@ def _cut(platform: Platform, context: dg.AssetExecutionContext, task: Task, reas
 
     def compute(_: Cost) -> Computed:
         if reason is not None:
-            return not_made(reason)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".own_date-", dir=target.parent) as folder:
+            return not_made(reason, stale=[target])
+        with passing_folder(target.with_name(f".{target.name}.snapshot")) as folder:
             write_own_date_snapshot(
                 home.published,
                 home.examples(task.task),
                 task.task,
-                Path(folder),
+                folder,
                 includes_index_day=task.index_day_input == "include",
             )
-            return Computed(cut_examples(Path(folder), task.task, target, options))
+            return Computed(cut_examples(folder, task.task, target, options))
 
     return carry_out(
         platform,

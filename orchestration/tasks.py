@@ -1,12 +1,13 @@
 """The examples of a task: the firebreak, and whether anything may learn from it."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from ml.artefact import DamagedArtefactError
+from ml.artefact import DamagedArtefactError, remove
 from ml.code_key import code_key
 from ml.cost import Cost
 from ml.inputs.examples import ExampleOptions, attrition, cut_examples, split_counts
@@ -121,6 +122,11 @@ def examples_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
     return examples
 
 
-def not_made(reason: str, guard: str = "task_checks") -> Computed:
-    """Return what a step records that made nothing because its task is blocked, or a guard stopped it."""
+def not_made(reason: str, guard: str = "task_checks", *, stale: Sequence[Path] = ()) -> Computed:
+    """Return what a step records that made nothing because its task is blocked, or a guard stopped it.
+
+    What an earlier run left in `stale` goes: nobody may read it as this run's.
+    """
+    for path in stale:
+        remove(path)
     return Computed({"not_made": reason}, refused={"guard": guard, "reason": reason})

@@ -35,6 +35,7 @@ def platform(tmp_path) -> Platform:
     models = tmp_path / "models"
     write_tiny("llama", models).rename(models / "smoke_llama")
     home = claim_home(tmp_path / "home", "s", now="now")
+    store_record(home, "published")
     store_record(home, f"{TASK.task}/examples")
     return Platform(study, {TASK.task: TASK}, TASKS, home, None, models, download=False)
 
@@ -88,6 +89,30 @@ def test_nothing_of_a_blocked_task_adds_a_failure_of_its_own(platform, shown):
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     refusal = made[FROZEN.name][0].refused
     assert refusal == {"guard": "task_checks", "reason": "check `c` failed"}
+
+
+def test_what_an_earlier_run_showed_is_gone_where_this_one_shows_nothing(platform, shown):
+    text, index = (inputs.input_path(platform, TASK.task, one) for one in (shown.text, shown))
+    text.mkdir(parents=True)
+    for old in (text / "text.parquet", index):
+        old.write_bytes(b"of an earlier run")
+    spoil(platform.models_folder / "smoke_llama" / "model.safetensors")  # a guard stops the text
+    made = make(platform, shown.text.name, shown.name)
+    assert not text.exists() and not index.exists()
+    assert {name: record.outputs for name, (record, _) in made.items()} == {name: {} for name in made}
+    text.mkdir()
+    store_record(platform.home, f"{TASK.task}/examples", checks=[FAILED], data_version="other")
+    make(platform, shown.text.name)
+    assert not text.exists()
+
+
+def test_another_snapshot_is_checked_again_though_the_examples_are_the_same(platform, shown):
+    store_record(platform.home, f"{TASK.task}/examples", checks=[FAILED])
+    keys = set()
+    for version in ("one", "one", "two"):
+        store_record(platform.home, "published", data_version=version)
+        keys.add(make(platform, shown.text.name)[shown.text.name][0].key)
+    assert len(keys) == 2
 
 
 def test_weights_of_another_sha256_refuse_text_vectors_and_arm_until_they_are_right(platform, shown):

@@ -22,6 +22,7 @@ GPU_BATCH_TOKENS = 32_768
 LIBRARIES = ("torch", "transformers", "tokenizers")  # what turns a text into a vector
 
 Dtype = Literal["float32", "bfloat16"]
+Side = Literal["left", "right"]
 
 
 def device_kind() -> str:
@@ -41,6 +42,7 @@ def encoder_configuration(
     dtype: Dtype | None = None,
     device: str | None = None,
     bucket_tokens: int = BUCKET_TOKENS,
+    truncation_side: Side = "right",
 ) -> EncoderConfiguration:
     """Describe the encoder of `model`; `dtype` None is bfloat16 on a GPU and float32 on a CPU.
 
@@ -61,7 +63,7 @@ def encoder_configuration(
         instruction=prefix,
         dtype=dtype or ("float32" if device == "cpu" else "bfloat16"),
         max_tokens=max_tokens,
-        truncation_side="right",
+        truncation_side=truncation_side,
         device=device,
         threads=THREADS,
         bucket_tokens=bucket_tokens,
@@ -86,6 +88,7 @@ class Encoder:
         torch.set_num_threads(configuration.threads)
         loaded: Any = load_encoder(model, folder, dtype=getattr(torch, configuration.dtype))
         network, tokenizer = loaded
+        tokenizer.truncation_side = configuration.truncation_side
         device = "cpu" if configuration.device == "cpu" else "cuda"
         return cls(network.to(device), tokenizer, configuration)
 

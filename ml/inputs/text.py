@@ -80,7 +80,12 @@ def write_patient_texts(
     with whole_folder(target) as folder:
         write_json(
             folder / "view.json",
-            {"options": dataclasses.asdict(options), "prefix": prefix, "max_tokens": max_tokens},
+            {
+                "options": dataclasses.asdict(options),
+                "prefix": prefix,
+                "max_tokens": max_tokens,
+                "truncation_side": options.truncation_side,
+            },
         )
         with (
             pq.ParquetWriter(folder / "text.parquet", TEXT) as texts,

@@ -13,7 +13,8 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "ALL": (),
 }
 Level = Literal["D", "DMP", "ALL"]
-SHORTEST_CONTEXT, LONGEST_CONTEXT = 16, 8192  # tokens
+# Tokens of a text with its instruction; a study gives 128 or more, quick runs of the machinery may give fewer.
+SHORTEST_CONTEXT, LONGEST_CONTEXT = 16, 8192
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class TextOptions:
     level: Level = "ALL"
     look_back_days: int | None = None
     instruction: Literal["task", "neutral", "none"] = "none"
+
+    @property
+    def truncation_side(self) -> Literal["left", "right"]:
+        """The end of a text where its oldest events stand: what a context that is too short must cut."""
+        return "left" if self.format == "concat" else "right"
 
 
 @dataclass(frozen=True)
