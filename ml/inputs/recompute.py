@@ -41,24 +41,47 @@ order by cohort.example_id
 def recompute(published: Path, task: str, folder: Path, view: InputView, *, seed: int) -> tuple[int, int]:
     """Make a sample of a view, and all that it was fitted to, again from the snapshot (METHODS 6).
 
-    The number of newest events that were recorded says what each example shows; the sample is drawn by `seed`
-    alone. The cuts lie beside `folder` while this runs.
+    The sample is drawn by `seed` alone.
 
     Returns:
         how many things were looked at (examples, and what was fitted as one), and how many are not the same.
     """
+    example_id = read_shown(folder)["example_id"].to_numpy()
+    chosen = sorted(np.random.default_rng(seed).permutation(len(example_id))[:SAMPLE])
+    n_differ = differing(published, task, folder, view, example_id[chosen].tolist())
+    fits, fits_differ = differing_fits(published, task, folder, view)
+    return len(chosen) + fits, n_differ + fits_differ
+
+
+def differing(published: Path, task: str, folder: Path, view: InputView, example_id: list[str]) -> int:
+    """Make these examples again from a snapshot, with what is stored as fitted; count those that differ.
+
+    The number of newest events that were recorded says what each example shows. The cut lies beside `folder`
+    while this runs.
+    """
     shown = read_shown(folder).set_index("example_id")
-    chosen = np.random.default_rng(seed).permutation(len(shown))[:SAMPLE]
-    sample = shown.iloc[sorted(chosen)]
-    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as passing:
-        cuts = {"sample": sample.index.tolist()}
-        if view.kind != "text":
-            cuts["train"] = _train_examples(published, task, shown.index.tolist())
-        for name, only in cuts.items():
-            cut_examples(published, task, passing / name, ExampleOptions(None, seed), only=only)
-        stored, again, fits = COMPARED[view.kind](folder, passing, view.options, sample)
-    n_differ = sum(again.get(example_id) != stored.get(example_id) for example_id in sample.index)
-    return len(sample) + len(fits), n_differ + fits.count(False)
+    sample = shown.loc[sorted(set(example_id) & set(shown.index))]
+    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as cut:
+        cut_examples(published, task, cut / "sample", ExampleOptions(None, 0), only=sample.index.tolist())
+        stored, again = COMPARED[view.kind](folder, cut / "sample", view.options, sample)
+    return sum(one not in stored or again.get(one) != stored[one] for one in example_id)
+
+
+def differing_fits(published: Path, task: str, folder: Path, view: InputView) -> tuple[int, int]:
+    """Fit a view again on its train examples, cut from a snapshot; return how many fits, and how many differ.
+
+    What is fitted again sees train persons only: a fit that had read anyone else differs.
+    """
+    options = view.options
+    if isinstance(options, TextOptions) or options is None:
+        return 0, 0
+    train = _train_examples(published, task, read_shown(folder)["example_id"].tolist())
+    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as cut:
+        cut_examples(published, task, cut / "train", ExampleOptions(None, 0), only=train)
+        if isinstance(options, SequenceOptions):
+            return 1, int(Coder.fit(cut / "train", options) != Coder.read(folder))
+        columns, kept = fit_count_columns(cut / "train", options), read_count_columns(folder)
+    return 1, int(list(kept.items()) != list(columns.items()))
 
 
 def _train_examples(published: Path, task: str, example_id: list[str]) -> list[str]:
@@ -68,38 +91,30 @@ def _train_examples(published: Path, task: str, example_id: list[str]) -> list[s
     return [example for (example,) in rows]
 
 
-def _texts(
-    folder: Path, passing: Path, options: TextOptions, sample: pd.DataFrame
-) -> tuple[Held, Held, list[bool]]:
+def _texts(folder: Path, cut: Path, options: TextOptions, sample: pd.DataFrame) -> tuple[Held, Held]:
     columns = ["example_id", "text"]
     texts = {row["example_id"]: row["text"] for row in _stored_rows(folder, "text", columns, sample)}
     again: Held = {}
-    for record, n_kept in _as_recorded(passing / "sample", sample):
+    for record, n_kept in _as_recorded(cut, sample):
         events = admitted(record, options.level, options.look_back_days)
         text = serialize(record, events[:n_kept], options.format)
         again[record.example_id] = text, shown_row(record.example_id, events[:n_kept], len(events), text)
-    return _held(texts, sample), again, []
+    return _held(texts, sample), again
 
 
-def _sequences(
-    folder: Path, passing: Path, options: SequenceOptions, sample: pd.DataFrame
-) -> tuple[Held, Held, list[bool]]:
+def _sequences(folder: Path, cut: Path, options: SequenceOptions, sample: pd.DataFrame) -> tuple[Held, Held]:
     rows = _stored_rows(folder, "sequence", ["example_id", *ARRAYS], sample)
-    coder = Coder.fit(passing / "train", options)
+    coder = Coder.read(folder)
     again: Held = {
         record.example_id: sequence_rows(record, coder, options, n_kept)
-        for record, n_kept in _as_recorded(passing / "sample", sample)
+        for record, n_kept in _as_recorded(cut, sample)
     }
-    same_fit = coder == Coder.read(folder)
-    return _held({row["example_id"]: row for row in rows}, sample), again, [same_fit]
+    return _held({row["example_id"]: row for row in rows}, sample), again
 
 
-def _counts(
-    folder: Path, passing: Path, options: CountOptions, sample: pd.DataFrame
-) -> tuple[Held, Held, list[bool]]:
+def _counts(folder: Path, cut: Path, options: CountOptions, sample: pd.DataFrame) -> tuple[Held, Held]:
     """Count again in plain Python, a second way beside the SQL that made the view."""
-    columns, kept = fit_count_columns(passing / "train", options), read_count_columns(folder)
-    cut = passing / "sample"
+    columns = read_count_columns(folder)
     above: dict[int, list[int]] = defaultdict(list)
     if options.ancestors:
         for pair in pq.read_table(cut / "ancestor.parquet").to_pylist():
@@ -119,8 +134,7 @@ def _counts(
         example_id: (row, _count_shown(example_id, events[example_id], hashes[example_id]))
         for example_id, row in counted.items()
     }
-    same_fit = list(kept.items()) == list(columns.items())
-    return _held(_stored_counts(folder, list(kept), sample), sample), again, [same_fit]
+    return _held(_stored_counts(folder, list(columns), sample), sample), again
 
 
 def _is_admitted(event: dict[str, Any], options: CountOptions) -> bool:
@@ -206,7 +220,7 @@ def _as_recorded(cut: Path, sample: pd.DataFrame) -> Iterator[tuple[Record, int]
         yield record, n_kept[record.example_id]
 
 
-COMPARED: dict[str, Callable[..., tuple[Held, Held, list[bool]]]] = {
+COMPARED: dict[str, Callable[..., tuple[Held, Held]]] = {
     "text": _texts,
     "sequence": _sequences,
     "counts": _counts,
