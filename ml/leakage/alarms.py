@@ -1,0 +1,124 @@
+"""Alarms: checks that judge a statistic, and how often all of them together may be wrong in a run.
+
+A family of alarms shares one rate of false alarms: those that only warn 1 in 100 runs, those that can block 1
+in 100,000. Each alarm of a run, on each task, gets an equal part (Bonferroni), and an alarm that looks at many
+things divides its part among them. It fires when chance is excluded at its part *and* the effect is as large
+as the alarm says it must be: at a million examples a trifle is no leak.
+
+Inference is by person: one labelled example each, drawn by a hash that no order of ids shares. Labels of
+held-out are never read (METHODS 19): train and tuning say enough about how the data were made.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ml.leakage.rows import Finding
+from ml.leakage.shown import Shown
+
+# Once in so many runs may any alarm of the family fire where nothing is wrong.
+FAMILY_RATE = {"blocks": 1e-5, "warns": 1e-2}
+# Every alarm by its family; the parts follow from how many there are.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "blocks": (
+        "no_code_gives_the_outcome_away",
+        "no_feature_is_the_outcome",
+        "no_score_is_the_outcome",
+        "the_index_visit_does_not_tell_cases",
+        "cases_and_non_cases_are_indexed_alike",
+        "order_says_nothing_of_the_outcome",
+        "no_word_gives_the_outcome_away",
+        "nothing_is_learned_from_random_labels",
+    ),
+    "warns": (
+        "the_days_of_orders_say_little",
+        "shortcuts_explain_little",
+        "prevalence_holds_to_the_last_index_days",
+        "the_calendar_says_little",
+        "units_do_not_tell_cases",
+        "cutting_does_not_tell_cases",
+    ),
+}
+
+# Labelled examples of train and tuning, one a person. The smallest example_id of a person would not do: who
+# has more examples has a smaller one.
+JUDGED = """
+judged as (
+    select
+        example_id,
+        person_id,
+        index_date::date as index_date,
+        split,
+        y_true
+    from example
+    where y_true is not null and split in ('train', 'tuning')
+    qualify row_number() over (
+        partition by person_id order by sha256('one a person/' || example_id), example_id
+    ) = 1
+)
+"""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an alarm saw in one place.
+
+    Attributes:
+        looked_at: independent examples.
+        p_value: bound on the chance of what was seen where nothing is wrong, of all looks here together.
+        effect: in the units of `minimum`.
+        minimum: effect below which nothing is said, however sure.
+        smallest: effect that chance would have been excluded for.
+        what: the statistic in words.
+    """
+
+    looked_at: int
+    p_value: float
+    effect: float
+    minimum: float
+    smallest: float
+    what: str
+
+
+def level(alarm: str, n_tasks: int) -> float:
+    """Return the part of its family's rate that an alarm has on one task.
+
+    >>> level("the_calendar_says_little", n_tasks=2)
+    0.0008333333333333334
+    """
+    (family,) = (family for family, names in FAMILIES.items() if alarm in names)
+    return FAMILY_RATE[family] / (n_tasks * len(FAMILIES[family]))
+
+
+def finding(alarm: str, shown: Shown, evidence: Evidence, *, looks: int = 1, arm: str = "") -> Finding:
+    """Judge what an alarm saw in one of its `looks`."""
+    part = level(alarm, shown.n_tasks) / looks
+    fires = evidence.p_value <= part and evidence.effect >= evidence.minimum
+    needed = max(evidence.minimum, evidence.smallest)
+    return Finding(
+        looked_at=evidence.looked_at,
+        found=int(fires),
+        note=f"{evidence.what}: {evidence.effect:.3g} (chance at most {evidence.p_value:.1g}).",
+        cannot_see=f"{evidence.what}: nothing below {needed:.3g} at this number of examples.",
+        arm=arm,
+    )
+
+
+def judged(shown: Shown) -> pd.DataFrame:
+    """Return the judged examples in order of example_id: one labelled example a person, train and tuning."""
+    return shown.frame(f"with {JUDGED} select * from judged order by example_id")
+
+
+def strongest(alarm: str, shown: Shown, seen: Sequence[Evidence]) -> Finding:
+    """Judge several pieces of evidence as looks of one alarm; report the strongest and count those firing."""
+    if not seen:
+        return Finding(0, 0)
+    findings = [finding(alarm, shown, evidence, looks=len(seen)) for evidence in seen]
+    best = min(range(len(seen)), key=lambda n: (not findings[n].found, seen[n].p_value))
+    return Finding(
+        looked_at=min(one.looked_at for one in findings),
+        found=int(any(one.found for one in findings)),
+        note=" ".join(one.note for one in findings if one.found) or findings[best].note,
+        cannot_see=" ".join(one.cannot_see for one in findings),
+    )
