@@ -28,6 +28,7 @@ from ml.models.registry import MODELS
 from ml.schema import check
 
 Progress = Callable[[str], None]
+FIT_LOG = "fit_log.parquet"
 RECALIBRATION = ("recalibration_intercept", "recalibration_slope")
 
 
@@ -46,9 +47,8 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
     guards.require_parts([arm for arm, refusal in refusals.items() if refusal.exists()])
     example = read_examples(Path(spec.examples))
     labelled = example[example["y_true"].notna()].sort_values("example_id", ignore_index=True)
+    guards.require_one_split(example["person_id"].to_numpy(), example["split"].to_numpy())
     persons = dict(iter(labelled.groupby("split")["person_id"]))
-    if {"train", "held_out"} <= persons.keys():
-        guards.require_disjoint(persons["train"], persons["held_out"], what="persons")
     work = _open_work(spec, labelled)
     view = read_view(spec.views, labelled["example_id"])
     chosen: dict[tuple[int | None, int | None], dict[str, Any]] = {}
@@ -82,11 +82,15 @@ def _carry_out(
     """Make one run, guard it, and leave its predictions, model and facts in `folder`."""
     examples = run_examples(labelled, spec, run)
     shown = show(view, examples, run)
+    may = {"fit": shown.may_fit.copy(), "select": shown.may_select.copy()}
     setting = _setting(spec, run, folder, known, progress)
     shown.parts = tuple(_part(part, run, labelled, examples, folder) for part in spec.parts)
     adapted = REGIMES[spec.regime](shown, setting)
     _guard(spec, shown, examples, labelled, adapted)
-    predictions, recalibrated = _predictions(run, examples, adapted.y_score_raw)
+    predictions, recalibrated = _predictions(run, examples, shown, adapted.y_score_raw)
+    guards.require_fitted_inside(shown.used, {**may, "recalibrate": may["select"]})
+    with whole_file(folder / FIT_LOG) as temporary:
+        _fit_log(run, shown).to_parquet(temporary, index=False)
     with whole_file(folder / "predictions.parquet") as temporary:
         predictions.to_parquet(temporary, index=False)
     facts = {
@@ -112,7 +116,6 @@ def _guard(
     guards.require_held_out(
         held_out_hash(scored), held_out_hash(expected), n_scored=len(scored), n_expected=len(expected)
     )
-    guards.require_fitted_inside(shown.used, {"fit": shown.may_fit, "select": shown.may_select})
     if shown.used.get("select") is not None:  # trained and chosen, not asked as it is
         y_true = examples["y_true"].to_numpy(dtype=np.float64)
         for split, rows in (("train", shown.fit_rows), ("tuning", shown.tuning_rows)):
@@ -123,7 +126,7 @@ def _guard(
 
 
 def _predictions(
-    run: Run, examples: pd.DataFrame, scores: np.ndarray
+    run: Run, examples: pd.DataFrame, shown: Shown, scores: np.ndarray
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the rows of a run and its recalibration.
 
@@ -132,9 +135,8 @@ def _predictions(
     """
     y_score, facts = scores, {}
     if run.k is None:
-        tuning = (examples["split"] == "tuning").to_numpy()
-        y_true = examples["y_true"].to_numpy(dtype=np.float64)
-        recalibration = fit_recalibration(y_true[tuning], scores[tuning])
+        tuning = shown.tuning_rows
+        recalibration = fit_recalibration(shown.labels(tuning, "recalibrate"), scores[tuning])
         y_score = recalibration.apply(scores)
         values = (recalibration.intercept, recalibration.slope)
         facts = {name: round(float(value), 6) for name, value in zip(RECALIBRATION, values, strict=True)}
@@ -150,6 +152,16 @@ def _predictions(
         }
     )
     return rows, facts
+
+
+def _fit_log(run: Run, shown: Shown) -> pd.DataFrame:
+    """Return who was read to fit, to choose and to recalibrate, one row a purpose and person."""
+    logs = [
+        pd.DataFrame({"purpose": purpose, "person_id": np.unique(shown.person_id[rows])})
+        for purpose, rows in sorted(shown.used.items())
+    ]
+    empty = pd.DataFrame({"purpose": pd.Series(dtype="str"), "person_id": pd.Series(dtype="int64")})
+    return pd.concat(logs or [empty], ignore_index=True).assign(run=run.name)
 
 
 def _setting(
@@ -255,8 +267,11 @@ def _write_fitted(
             "selected_on": "tuning",
             "persons": {str(split): int(rows.nunique()) for split, rows in persons.items()},
             "kept": [run.name for run in kept],
+            "log": FIT_LOG,
             "runs": [{k: v for k, v in one.items() if k != "used"} for one in facts],
         }
+        log = pd.concat([pd.read_parquet(work / run.name / FIT_LOG) for run in runs], ignore_index=True)
+        log.to_parquet(folder / FIT_LOG, index=False)
         (folder / "fit.json").write_text(json.dumps(fit, indent=1, sort_keys=True), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from orchestration.held_out import log_reading, readings
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform
 from orchestration.step import Computed, Record, carry_out, result, upstream
-from orchestration.tasks import OWNERS
+from orchestration.tasks import OWNERS, not_made
 from orchestration.versions import library_versions
 
 
@@ -57,9 +57,8 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
             if not arguments["predictions"]:
                 reason = "every arm was refused"
                 return Computed({"not_made": reason}, refused={"guard": "no_predictions", "reason": reason})
-            return Computed(
-                run_child("evaluate", {**arguments, "target": str(target)}, cost, context.log.info)
-            )
+            done = run_child("evaluate", {**arguments, "target": str(target)}, cost, context.log.info)
+            return not_made(**done["refused"], stale=[target]) if "refused" in done else Computed(done)
 
         record = carry_out(
             platform,

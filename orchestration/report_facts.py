@@ -24,6 +24,7 @@ from ml.report.task_words import cohort_sentence, label_sentence
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.arms import step_name
+from orchestration.evaluation import evaluation_step
 from orchestration.held_out import readings
 from orchestration.home import ROOT
 from orchestration.oracle import has_oracle
@@ -162,6 +163,10 @@ def _refusals(platform: Platform, records: dict[str, Record]) -> tuple[Refusal, 
             if record.refused and record.refused["guard"] != "task_checks":
                 words = f"{record.refused['guard']}: {record.refused['reason']}"
                 refused.append(Refusal(task, "own-date refits", words))
+        record = records[evaluation_step(task)]
+        if record.refused and record.refused["guard"] != "no_predictions":  # each arm has its own reason then
+            words = f"{record.refused['guard']}: {record.refused['reason']}"
+            refused.append(Refusal(task, "evaluation", words))
     return tuple(refused)
 
 

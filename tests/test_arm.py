@@ -270,6 +270,13 @@ def test_the_record_of_the_fit_says_who_was_used_for_what(done, model):
     assert (fit["fitted_on"], fit["selected_on"]) == ("train", "tuning")
     assert fit["persons"] == predictions[model].groupby("split")["person_id"].nunique().to_dict()
     assert [run["configuration"] for run in fit["runs"]] == [facts[model]["configuration"]]
+    log = pd.read_parquet(folder / f"{model}_fitted" / fit["log"])
+    serves = {"fit": "train", "select": "tuning", "recalibrate": "tuning"}
+    for purpose, split in serves.items():
+        persons = predictions[model].loc[predictions[model]["split"] == split, "person_id"]
+        assert log.loc[log["purpose"] == purpose, "person_id"].tolist() == sorted(set(persons))
+    assert set(log["purpose"]) == set(serves)
+    assert set(log["run"]) == {f"seed{SEED}"}
 
 
 def patched(monkeypatch, change) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from ml.adaptation.guards import GUARDS
 from ml.evaluation.calibration import clipped_logit, sigmoid
 from ml.evaluation.ceiling import ceiling_checks, measure_ceiling
 from ml.evaluation.comparing import VERDICT_COLUMNS
@@ -14,6 +15,7 @@ from ml.evaluation.evaluate import CHECK_COLUMNS, TaskEvaluation, combine, evalu
 from ml.evaluation.measure import METRIC_COLUMNS
 from ml.evaluation.metrics import auroc, brier
 from ml.evaluation.verdict import BestOf, Comparison, Competitor, HeldOutMismatchError
+from ml.refusal import RefusalError
 
 
 def world(seed=0, n_tuning=300, n_held_out=900):
@@ -168,6 +170,8 @@ def test_arms_on_different_held_out_examples_are_refused_without_naming_a_patien
     with pytest.raises(HeldOutMismatchError, match="899 examples") as caught:
         evaluate_task("t", {"a": arms["good"], "b": short}, n_bootstrap=10)
     assert str(arms["good"].example_id.iloc[-1]) not in str(caught.value)
+    assert isinstance(caught.value, RefusalError)
+    assert caught.value.guard in GUARDS
     relabelled = arms["good"].copy()
     relabelled.loc[relabelled.index[-1], "y_true"] = 1 - relabelled["y_true"].iloc[-1]
     with pytest.raises(HeldOutMismatchError):

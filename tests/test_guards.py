@@ -25,10 +25,11 @@ from adaptation_world import (
     write_tiny,
 )
 from safetensors.torch import load_file, save_file
+from sklearn.preprocessing import StandardScaler
 from test_arm import spec_of, write_examples
 
 import ml.arm
-from ml.adaptation import guards, network, tuning
+from ml.adaptation import guards, heads, network, tuning
 from ml.adaptation.regimes import REGIMES
 from ml.adaptation.saved_network import load_network, save_network
 from ml.adaptation.shown import Texts
@@ -141,19 +142,19 @@ def test_few_shot_examples_repeated_in_test(tiny, tmp_path):
         REGIMES["verbalizer"](shown, setting)
 
 
-def test_a_person_in_train_and_in_held_out(world, monkeypatch):
-    read = ml.arm.read_examples
-
-    def repeated(folder):
-        example = read(folder)
-        train = example.index[(example["split"] == "train") & example["y_true"].notna()]
-        held_out = example.index[(example["split"] == "held_out") & example["y_true"].notna()]
-        example.loc[held_out[0], "person_id"] = example.loc[train[0], "person_id"]
-        return example
-
-    monkeypatch.setattr(ml.arm, "read_examples", repeated)
-    with stops("few_shot_example_in_test"):
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("splits", [("train", "held_out"), ("tuning", "held_out"), ("train", "tuning")])
+def test_a_person_in_two_splits(world, splits, labelled):
+    path = world / "examples" / "example.parquet"
+    example = pd.read_parquet(path)
+    one, other = (example.index[example["split"] == split][0] for split in splits)
+    example.loc[other, "person_id"] = example.loc[one, "person_id"]
+    if not labelled:  # its events may have been fitted on all the same
+        example.loc[other, "y_true"] = None
+    example.to_parquet(path, index=False)
+    with stops("person_in_two_splits") as refused:
         run_lr(world)
+    assert all(split in refused.value.reason for split in splits)
 
 
 # Training.
@@ -191,16 +192,43 @@ def test_a_loss_that_is_not_finite(tiny, tmp_path, loss):
     assert all(bool(torch.isfinite(weight).all()) for weights in kept for weight in weights.values())
 
 
-@pytest.mark.parametrize("purpose", ["fit", "select"])
-def test_fitted_on_a_person_outside_train(world, monkeypatch, purpose):
+@pytest.mark.parametrize("what", ["labels", "columns"])
+@pytest.mark.parametrize("purpose", ["fit", "select", "recalibrate"])
+def test_fitted_on_a_person_outside_train(world, monkeypatch, purpose, what):
     def peek(shown, adapted):
-        shown.labels(np.flatnonzero(shown.split == "held_out")[:2], purpose)
+        getattr(shown, what)(np.flatnonzero(shown.split == "held_out")[:2], purpose)
         return adapted
 
     arm_with(monkeypatch, peek)
     with stops("fitted_outside_train") as refused:
         run_lr(world)
     assert " 2 examples" in refused.value.reason
+
+
+def test_scaled_on_everyone(world, monkeypatch):
+    """As where columns are scaled before the split is made: no label is read for it."""
+    fit = heads._fit
+
+    def scale_all(tried, shown, tuning, y_tuning):
+        StandardScaler(with_mean=False).fit(shown.columns(np.arange(len(shown)), "fit"))
+        return fit(tried, shown, tuning, y_tuning)
+
+    monkeypatch.setattr(heads, "_fit", scale_all)
+    with stops("fitted_outside_train"):
+        run_lr(world)
+
+
+def test_recalibrated_on_held_out(world, monkeypatch):
+    def widen(shown, adapted):
+        held_out = shown.split == "held_out"
+        shown.may_select |= held_out
+        shown._y_true[held_out] = np.arange(held_out.sum()) % 2
+        return adapted
+
+    arm_with(monkeypatch, widen)
+    with stops("fitted_outside_train") as refused:
+        run_lr(world)
+    assert "recalibrated on" in refused.value.reason
 
 
 def test_fitted_on_tuning(world, monkeypatch):

@@ -4,6 +4,7 @@ Published pipelines fell to every one of them: adapters under `no_grad`, test ro
 as probabilities, flipped labels, examples of the prompt among those that are judged.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ GUARDS = {
     "held_out_differs": "the held-out examples or labels are not those that every arm must score",
     "labels_flipped": "train or tuning is ranked credibly backwards",
     "fitted_outside_train": "something was fitted on a person outside train, or chosen outside tuning",
+    "person_in_two_splits": "a person of train, tuning or held-out stands in another of them as well",
     "few_shot_example_in_test": "an example shown in the prompt or drawn for training is judged as well",
     "padding_read": "a score depends on padding: the pooled token is no token of the text",
     "answer_not_one_token": "the tokenizer has no single token for yes or for no",
@@ -121,15 +123,25 @@ def require_order(y_true: np.ndarray, scores: np.ndarray, *, split: str) -> None
 def require_fitted_inside(used: Mapping[str, np.ndarray], allowed: Mapping[str, np.ndarray]) -> None:
     """Stop when an example was used for a purpose that its split does not serve.
 
+    What the input views fit (vocabulary, bins, columns) is fitted again on train alone by their own check.
+
     Args:
-        used: purpose (fit, select) -> bool (N,), which examples' labels were read for it.
+        used: purpose (fit, select, recalibrate) -> bool (N,), which examples were read for it.
         allowed: purpose -> bool (N,), which might be.
     """
     for purpose, rows in used.items():
         outside = int((rows & ~allowed[purpose]).sum())
         if outside:
-            words = {"fit": "fitted on", "select": "chosen on"}[purpose]
+            words = {"fit": "fitted on", "select": "chosen on", "recalibrate": "recalibrated on"}[purpose]
             raise _refuse("fitted_outside_train", f"{words} {outside} examples that it must not see")
+
+
+def require_one_split(person_id: np.ndarray, split: np.ndarray) -> None:
+    """Stop when a person is in two splits: what is learnt of someone in one is judged in the other."""
+    persons = {str(name): set(person_id[split == name].tolist()) for name in np.unique(split)}
+    for one, other in itertools.combinations(persons, 2):
+        if persons[one] & persons[other]:
+            raise _refuse("person_in_two_splits", f"someone is in {one} and in {other}")
 
 
 def require_disjoint(shown: Iterable[Any], judged: Iterable[Any], *, what: str) -> None:

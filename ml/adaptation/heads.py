@@ -53,7 +53,7 @@ def estimator(
 def choose(family: str, shown: Shown, setting: Setting) -> Adapted:
     """Fit every configuration on train and keep the best on tuning; the first wins a tie. Save it."""
     rows = shown.tuning_rows
-    tuning, y_tuning = shown.matrix[rows], shown.labels(rows, "select")
+    tuning, y_tuning = shown.columns(rows, "select"), shown.labels(rows, "select")
     best: Any = None
     best_score, converged, chosen = -np.inf, True, {}
     trials: list[dict[str, Any]] = []
@@ -80,7 +80,7 @@ def choose(family: str, shown: Shown, setting: Setting) -> Adapted:
 def _fit(tried: Any, shown: Shown, tuning: Any, y_tuning: np.ndarray) -> bool:
     """Fit on train; return whether the model hit its ceiling of steps while still improving."""
     rows = shown.fit_rows
-    train, y_train = shown.matrix[rows], shown.labels(rows, "fit")
+    train, y_train = shown.columns(rows, "fit"), shown.labels(rows, "fit")
     if type(tried).__name__ == "LGBMClassifier":
         return _fit_lightgbm(tried, train, y_train, tuning, y_tuning)
     if isinstance(tried, Head) and isinstance(tried.classifier, MLPClassifier):

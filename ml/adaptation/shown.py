@@ -1,4 +1,4 @@
-"""What a regime sees, is told, and gives back; which labels it read is written down as it reads them."""
+"""What a regime sees, is told, and gives back; what it read to learn is written down as it reads it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ml.models.model import Model
+
+
+Purpose = Literal["fit", "select", "recalibrate"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Shown:
         blocks: kind of each run of columns, with its width, in order: counts or vectors.
         texts: N texts; None for a matrix.
         parts: what a stack joins.
-        used: purpose -> bool (N,), whose labels were read for it; grows as they are.
+        used: purpose -> bool (N,), whose labels or columns were read for it; grows as they are.
     """
 
     split: np.ndarray
@@ -56,11 +59,18 @@ class Shown:
     def __len__(self) -> int:
         return len(self.split)
 
-    def labels(self, rows: np.ndarray, purpose: Literal["fit", "select"]) -> np.ndarray:
+    def labels(self, rows: np.ndarray, purpose: Purpose) -> np.ndarray:
         """Return the labels of `rows`, float64, and remember what they were read for."""
-        read = self.used.setdefault(purpose, np.zeros(len(self), dtype=bool))
-        read[rows] = True
+        self._remember(rows, purpose)
         return self._y_true[rows]
+
+    def columns(self, rows: np.ndarray, purpose: Purpose) -> Any:
+        """Return `rows` of the matrix, and remember what they were read for: scaling needs no label."""
+        self._remember(rows, purpose)
+        return self.matrix[rows]
+
+    def _remember(self, rows: np.ndarray, purpose: Purpose) -> None:
+        self.used.setdefault(purpose, np.zeros(len(self), dtype=bool))[rows] = True
 
     @property
     def fit_rows(self) -> np.ndarray:

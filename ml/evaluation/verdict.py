@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from ml.refusal import RefusalError
+
 MINIMUM_CASES = 100
 POWER = 0.8
 
@@ -17,8 +19,11 @@ NO_VERDICT = "no verdict"
 VERDICTS = (SUPERIOR, NON_INFERIOR, INFERIOR, UNDETERMINED, TOO_FEW_CASES, NO_VERDICT)
 
 
-class HeldOutMismatchError(ValueError):
-    """Arms of one comparison were not scored on the same held-out examples and labels."""
+class HeldOutMismatchError(RefusalError, ValueError):
+    """Arms of one task were not scored on the same held-out examples and labels: none of it is evaluated."""
+
+    def __init__(self, reason: str):
+        super().__init__("held_out_differs", reason)
 
 
 @dataclass(frozen=True)
