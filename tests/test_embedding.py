@@ -237,6 +237,19 @@ def test_texts_of_every_plan_are_compared():
     assert {plan_of[text] for text in sample} == {"old", "young", "younger"}
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_text_beyond_its_context_is_cut_on_the_side_of_the_configuration(tmp_path, side):
+    model = tiny_model(tmp_path / "model", "bert")
+    described = configuration(model, max_tokens=5, truncation_side=side)
+    loaded = encoder.Encoder.load(model, tmp_path / "model", described)
+    text = make_texts()[20]
+    ((cut,), n_cut) = loaded.token_ids([text])
+    whole = loaded.tokenizer(text)["input_ids"]
+    kept = whole[-4:-1] if side == "left" else whole[1:4]
+    assert cut == [whole[0], *kept, whole[-1]]
+    assert n_cut == len(whole) - 5 > 0
+
+
 def test_a_configuration_names_every_library_that_shapes_a_vector():
     described = encoder.encoder_configuration(MODELS["minilm"], max_tokens=64)
     for name in ("torch", "transformers", "tokenizers"):

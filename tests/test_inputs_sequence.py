@@ -107,6 +107,17 @@ def test_a_measurement_in_two_units_is_two_and_a_named_result_is_a_code_of_its_o
     assert names[7] == ["9|mg/dL|1", "9|mmol/L|1", "8=4181412", "9201", "end 9201"]
 
 
+def test_units_that_are_shown_alike_are_binned_together(tmp_path):
+    people = [(f"e{n}", 60, "female") for n in range(10)]
+    units = ("10*3/uL", "10*3/uL\t")  # one and the same once plain
+    events = [(who, 1, 9, "Leukocytes", "Measurement", 9, float(n), units[n >= 5], 1)
+              for n, (who, _, _) in enumerate(people)]  # fmt: skip
+    cut = write_cut(tmp_path / "cut", events, people)
+    _, found, _ = written(cut, SequenceOptions(value_bins=2, min_train_examples=5))
+    names = [found.vocabulary[int(own[0])] for own in found.token]
+    assert names == ["9|10*3/uL|0"] * 5 + ["9|10*3/uL|1"] * 5
+
+
 def change_outside_train(examples: Path, edit) -> Path:
     other = examples.parent / "other" / "examples"
     other.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ml.inputs.serialize import FORMATS
 from ml.inputs.view import (
     BUILT_IN_VIEWS,
     CountOptions,
@@ -70,6 +71,16 @@ def test_a_name_that_stands_twice_is_refused():
     one = {"name": "x", "kind": "text"}
     with pytest.raises(InputError, match=r"Input `x` stands twice in study\.toml$"):
         read_views([one, one], where="study.toml")
+
+
+def test_a_text_is_cut_where_its_oldest_events_stand():
+    sides = {form: TextOptions(form).truncation_side for form in FORMATS}
+    assert sides == {
+        "concat": "left",
+        "list_recent": "right",
+        "list_recent_freq": "right",
+        "markdown": "right",
+    }
 
 
 def test_inputs_have_names_of_their_own():

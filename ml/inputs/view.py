@@ -13,7 +13,7 @@ LEVELS: dict[str, tuple[str, ...]] = {
     "ALL": (),
 }
 Level = Literal["D", "DMP", "ALL"]
-# Tokens of a text with its instruction; a study gives 128 or more, quick runs of the machinery may give fewer.
+# Tokens of a text with its instruction; a study gives 128 or more, quick runs of the machinery fewer.
 SHORTEST_CONTEXT, LONGEST_CONTEXT = 16, 8192
 
 
