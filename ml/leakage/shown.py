@@ -53,6 +53,7 @@ class Shown:
 
     connection: duckdb.DuckDBPyConnection
     root: Path
+    seeds: Path  # the folder of availability.csv and concept_sets.csv
     task: Task
     views: tuple[ShownView, ...]
     arms: tuple[str, ...]  # those with predictions
@@ -110,7 +111,7 @@ def open_shown(
     """Open a site on one in-memory connection, one thread.
 
     Args:
-        seeds: the folder of `availability.csv`.
+        seeds: the folder of `availability.csv` and `concept_sets.csv`.
         views: folders below the task; None for every one that is an input view.
         arms: whose predictions to open; None for all there are.
 
@@ -128,6 +129,7 @@ def open_shown(
         shown = Shown(
             connection,
             root,
+            seeds,
             task,
             views=tuple(_read_view(below / name) for name in views),
             arms=tuple(arms),
