@@ -10,6 +10,12 @@ from definitions.vocabulary import FAMILIES, UNIT
 
 EVERY_KIND = "every_kind"
 FIRST_ADDED_ID = 10**12
+LAST_DAY = date(2017, 6, 30)  # of the source: a year from an index may run past it
+AGAINST_ITS_ORDER = {
+    "observation_period_start_date": date(2039, 1, 2),
+    "observation_period_end_date": date(2039, 1, 1),
+}
+CAUSES = (FAMILIES["t_disease"][0], None)
 
 Tables = dict[str, list[dict[str, Any]]]
 
@@ -97,16 +103,20 @@ STUDIES = {**TEMPLATES, EVERY_KIND: every_kind()}
 def roughened(tables: Tables, seed: int) -> Tables:
     """Return a world with what the templates' worlds lack.
 
-    Three periods inside one another, an unknown sex, a day of birth without its month; beside an event
-    another one of its set on the next day, another outcome on the same day, a drug in the same visit, another
-    value.
+    A source that ends; three periods inside one another, one against its order and later than all others; an
+    unknown sex, a day of birth without its month, one that its month does not have, a month that there is
+    not; a death twice, with two causes; beside an event another one of its set on the next day, another
+    outcome on the same day, a drug in the same visit, another value.
     """
     draw = random.Random(seed)
     rough = {name: list(rows) for name, rows in tables.items()}
-    rough["person"] = [_unclear(row, draw) for row in tables["person"]]
+    rough["person"] = [_impossible(_unclear(row, draw)) for row in tables["person"]]
     rough["observation_period"] = [
-        period for row in tables["observation_period"] for period in _within(row, draw)
+        period for row in tables["observation_period"] for period in _within(_ended(row), draw)
     ]
+    known = {"person_id": tables["person"][0]["person_id"]}
+    rough["observation_period"].append(tables["observation_period"][0] | known | AGAINST_ITS_ORDER)
+    rough["death"] = [row | {"cause_concept_id": cause} for row in tables["death"] for cause in CAUSES]
     for number, row in enumerate([*tables["condition_occurrence"], *tables["measurement"]]):
         day = row.get("condition_start_date", row.get("measurement_date"))
         if day is not None:
@@ -149,6 +159,19 @@ def _unclear(row: dict[str, Any], draw: random.Random) -> dict[str, Any]:
     if draw.random() < 0.1 and row["month_of_birth"] is not None:
         row = row | {"month_of_birth": None, "day_of_birth": draw.randint(2, 28)}
     return row
+
+
+def _impossible(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a person; of thirteen, three are born on a 31st of whatever month, and one in a 13th month."""
+    place = row["person_id"] % 13
+    if place < 3 and row["month_of_birth"] is not None:
+        return row | {"day_of_birth": 31}
+    return row | {"month_of_birth": 13} if place == 3 else row
+
+
+def _ended(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a period, which ends with the source at the latest."""
+    return row | {"observation_period_end_date": min(row["observation_period_end_date"], LAST_DAY)}
 
 
 def _within(row: dict[str, Any], draw: random.Random) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from definitions.mixed import EVERY_KIND, STUDIES
 from definitions.mutants import Mutant, mutants_of
 from definitions.poisoned import poisoned_after, poisoned_on_the_day
 from definitions.stacked import Stack, Tally, add, differences, project_of
-from definitions.templates import Template
+from definitions.templates import TEMPLATES, Template
 from definitions.truncation import invariance, keep_whole
 from ml.simulator.source import write_source
 
@@ -92,9 +92,10 @@ def judged(name: str, worlds: int, mutants: Sequence[Mutant] | None = None) -> V
 
 
 def judged_where_kinds_meet(names: Collection[tuple[Any, ...]], worlds: int) -> Verdicts:
-    """Run the mutants of these names on all kinds of tasks at once, and on single worlds."""
+    """Run mutants on all kinds of tasks at once, and on single worlds: those named, and those of no template."""
     template = STUDIES[EVERY_KIND]
-    mutants = [mutant for mutant in mutants_for(template) if mutant.name in names]
+    elsewhere = {mutant.name for other in TEMPLATES.values() for mutant in mutants_for(other)}
+    mutants = [m for m in mutants_for(template) if m.name in names or m.name not in elsewhere]
     seeds = (range(worlds), (0,), (1,), (2,))
     return judge(mutants, [Stack(template, tuple(drawn)) for drawn in seeds])
 

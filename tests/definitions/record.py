@@ -1,5 +1,6 @@
 """The record of each known person: facts, observation periods, visits, events and death."""
 
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -123,9 +124,12 @@ def read_records(
 
 
 def _birth(row: Row) -> tuple[int, int, int] | None:
-    if row["year_of_birth"] is None:
+    year, month, day = (row[f"{part}_of_birth"] for part in ("year", "month", "day"))
+    month = 1 if month is None else month
+    if year is None or not 1 <= month <= 12:
         return None
-    return row["year_of_birth"], row["month_of_birth"] or 1, row["day_of_birth"] or 1
+    has_day = day is not None and 1 <= day <= monthrange(year, month)[1]
+    return year, month, day if has_day else 1
 
 
 def _add_visit(record: Record, row: Row) -> None:

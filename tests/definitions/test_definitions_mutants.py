@@ -56,5 +56,6 @@ def test_every_argument_is_of_a_mutant_that_exists() -> None:
     made = {mutant.name for model in project.models.values() for mutant in mutants_of(model.name, model.sql)}
     assert len(made) > 200
     arguments = read_arguments()
+    assert arguments
     assert not [name for name in arguments if name not in made]
     assert all(len(argument.argument) > 20 for argument in arguments.values())

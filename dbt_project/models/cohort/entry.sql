@@ -29,7 +29,7 @@ death as (
 ),
 
 -- of several periods around an index the one that starts first counts, then the one that ends last:
--- so each is the one from the day after all before it have ended
+-- so each is the one from the day after all before it have ended, and one that has ended by then never is
 period_reach as (
 
     select
@@ -47,12 +47,8 @@ period_around as (
 
     select
         *,
-        greatest(observation_period_start_date, coalesce(end_so_far + 1, observation_period_start_date))
-            as first_index_date
+        greatest(observation_period_start_date, end_so_far + 1) as first_index_date
     from period_reach
-    where
-        end_so_far is null
-        or observation_period_end_date > end_so_far
 
 ),
 

@@ -79,7 +79,8 @@ judged as (
 
 ),
 
--- what the criteria of a task say where nothing of theirs is recorded: the first that needs a day
+-- what the criteria of a task say where nothing of theirs is recorded: the first that needs a day,
+-- and a `forbid` row needs none
 needed as (
 
     select
@@ -87,7 +88,7 @@ needed as (
         group_order,
         bool_or(min_count = 0) as is_passed
     from criterion
-    where role in ('require', 'forbid')
+    where role = 'require'
     group by task, group_order
 
 ),

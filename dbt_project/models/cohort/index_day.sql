@@ -62,7 +62,6 @@ known as (
         on
             task_rule.task = criterion_event.task
             and criterion_event.role = 'entry'
-    where task_rule.anchor = 'event'
     window
         entry_order as (
             partition by criterion_event.task, criterion_event.person_id

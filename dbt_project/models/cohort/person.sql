@@ -19,7 +19,7 @@ born as (
                     '{:04d}-{:02d}-{:02d}',
                     year_of_birth,
                     coalesce(month_of_birth, 1),
-                    coalesce(day_of_birth, 1)
+                    day_of_birth
                 ) as date
             ),
             try_cast(format('{:04d}-{:02d}-01', year_of_birth, coalesce(month_of_birth, 1)) as date)

@@ -29,7 +29,7 @@ written as (
         criteria.unit_concept_id,
         criteria.value_concept_set,
         criteria.same_visit_as,
-        coalesce(criteria.role = 'confirm' and named.role = 'outcome', false) as is_in_visit_of_outcome,
+        criteria.role = 'confirm' and named.role = 'outcome' as is_in_visit_of_outcome,
         criteria.min_length_days,
         criteria.description
     from criteria

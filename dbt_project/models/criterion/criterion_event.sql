@@ -48,7 +48,6 @@ named_visit as (
             criterion.task = named.task
             and criterion.same_visit_as = named.criterion_order
             and named.role <> 'measured'
-    where named.visit_occurrence_id is not null
     group by
         criterion.task,
         criterion.role,

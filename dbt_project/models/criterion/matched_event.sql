@@ -1,10 +1,4 @@
-with task_rule as (
-
-    select * from {{ ref('task_rule') }}
-
-),
-
-criterion as (
+with criterion as (
 
     select * from {{ ref('criterion') }}
 
@@ -85,7 +79,7 @@ recorded as (
 ),
 
 -- whether a stay is over is known the day after: on the day of its end another visit may still continue it;
--- the visit anchors enter by the stays themselves
+-- entry rows of domain Stay are the visit anchors', which enter by the stays themselves
 stayed as (
 
     select
@@ -105,10 +99,8 @@ stayed as (
         on
             stay.concept_set = criterion.concept_set
             and criterion.domain = 'Stay'
-    inner join task_rule
-        on criterion.task = task_rule.task
     where
-        (criterion.role <> 'entry' or task_rule.anchor = 'event')
+        criterion.role <> 'entry'
         and (
             criterion.min_length_days is null
             or stay.end_date >= stay.start_date + criterion.min_length_days

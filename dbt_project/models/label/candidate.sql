@@ -43,8 +43,7 @@ at_risk as (
             and entry.person_id = criterion_day.person_id
             and criterion_day.role = 'outcome'
     where
-        entry.observation_period_start_date is not null
-        and criterion_day.event_date between entry.tar_start_date and entry.tar_end_date
+        criterion_day.event_date between entry.tar_start_date and entry.tar_end_date
         and (entry.death_date is null or criterion_day.event_date <= entry.death_date)
         and (
             task_rule.follow_up_policy <> 'null_label'
@@ -79,7 +78,6 @@ asked as (
         on
             at_risk.task = criterion.task
             and criterion.role = 'confirm'
-    where at_risk.is_confirmed
 
 ),
 
@@ -123,7 +121,7 @@ row_state as (
         asked.candidate_date,
         asked.group_order,
         case
-            when coalesce(counted.n_days, 0) > asked.max_count then -1
+            when counted.n_days > asked.max_count then -1
             when coalesce(counted.n_days, 0) < asked.min_count and asked.is_closed then -1
             when coalesce(counted.n_days, 0) < asked.min_count then 0
             when asked.max_count is not null and not asked.is_closed then 0

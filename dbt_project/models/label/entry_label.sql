@@ -24,7 +24,7 @@ followed as (
         task_rule.is_death_unknown,
         task_rule.is_unmeasured_unknown,
         task_rule.is_unconfirmed_unknown,
-        task_rule.tar_end = 'visit_end' and entry.tar_end_date is null as is_visit_end_unknown,
+        entry.tar_end_date is null as is_visit_end_unknown,
         task_rule.is_outcome_forbidden
         and coalesce(entry_outcome.is_outcome_known, false) as is_outcome_known,
         task_rule.is_outcome_forbidden

@@ -54,7 +54,6 @@ placed as (
             entry.task = criterion_day.task
             and entry.person_id = criterion_day.person_id
             and criterion_day.role in ('outcome', 'measured')
-    where entry.observation_period_start_date is not null
 
 ),
 
