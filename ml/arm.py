@@ -25,6 +25,7 @@ from ml.evaluation.predictions import held_out_hash
 from ml.inputs.examples import read_examples
 from ml.models.loading import find_model, load_architecture
 from ml.models.registry import MODELS
+from ml.refusal import RefusalError
 from ml.schema import check
 
 Progress = Callable[[str], None]
@@ -38,7 +39,8 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
     A killed process leaves finished runs and checkpoints in `spec.work`; the next one goes on from there.
 
     Raises:
-        RefusalError: a guard stopped the arm; its name and reason are the result.
+        RefusalError: a guard stopped the arm; its name and reason are the result. One run is enough, and of
+            several the reason names it: a diverged seed left out would flatter the arm (METHODS 14).
     """
     model = MODELS[spec.model]
     smoke_only = spec.rests_on_smoke or model.smoke_only
@@ -58,7 +60,10 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
         if not (work / run.name / "facts.json").exists():
             known = chosen.get((run.k, run.draw))
             tell = progress if len(runs) == 1 else _prefixed(progress, f"run {number} of {len(runs)}: ")
-            _carry_out(spec, run, labelled, view, work / run.name, known, tell)
+            try:
+                _carry_out(spec, run, labelled, view, work / run.name, known, tell)
+            except RefusalError as error:
+                raise _named(error, run, number, len(runs)) from error
         facts.append(read_json(work / run.name / "facts.json"))
         chosen.setdefault((run.k, run.draw), facts[-1]["configuration"])
     predictions = pd.concat([pd.read_parquet(work / run.name / "predictions.parquet") for run in runs])
@@ -68,6 +73,14 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
         check(predictions, "predictions").to_parquet(temporary, index=False)
     shutil.rmtree(work)
     return _summary(spec, view, labelled, facts)
+
+
+def _named(error: RefusalError, run: Run, number: int, n_runs: int) -> RefusalError:
+    """Say in which run a guard stopped the arm."""
+    if n_runs == 1:
+        return error
+    which = ", ".join(f"{name} {value}" for name, value in run.key.items() if value is not None)
+    return RefusalError(error.guard, f"run {number} of {n_runs} ({which}): {error.reason}")
 
 
 def _carry_out(
@@ -184,7 +197,6 @@ def _setting(
         progress=progress,
         head=spec.head,
         mode=spec.mode,
-        shots=spec.shots,
         four_bit=spec.four_bit,
         question=spec.question,
     )
@@ -211,13 +223,14 @@ def _part(part: ArmSpec, run: Run, labelled: pd.DataFrame, examples: pd.DataFram
         table = table[table[column].isna() if value is None else table[column] == value]
     scores = table.set_index("example_id")["y_score_raw"].reindex(examples["example_id"])
     runs = read_json(Path(part.fitted) / "fit.json")["runs"]
-    chosen = next(one["configuration"] for one in runs if all(one[n] == v for n, v in mine.key.items()))
+    known = next(one for one in runs if all(one[n] == v for n, v in mine.key.items()))
     return Part(
         name=part.arm,
         adapt=REGIMES[part.regime],
-        setting=_setting(part, mine, folder / part.arm, chosen, print_nothing),
+        setting=_setting(part, mine, folder / part.arm, known["configuration"], print_nothing),
         shown=show(read_view(part.views, labelled["example_id"]), examples, mine),
         y_score_raw=scores.to_numpy(dtype=np.float64),
+        converged=known["converged"],
     )
 
 

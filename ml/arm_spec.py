@@ -59,7 +59,6 @@ class ArmSpec:
     n_draws: int = 0
     head: str = "logistic_regression"
     mode: str = "zero_shot"
-    shots: int = 0
     four_bit: bool = False
     question: str = ""
     models_folder: str | None = None

@@ -11,6 +11,7 @@ from ml.study import Arm, Study
 
 JOINING = ("concat", "stack")
 ON_TEXT = ("frozen", "lora", "full", "verbalizer")
+FEWEST_TO_STACK = 2  # a class: one to fit on, one to leave out
 CHANCE = ("lightgbm",)  # baselines whose fit depends on the seed
 
 
@@ -95,24 +96,26 @@ def _require_parts(arm: Arm, arms: Mapping[str, Arm]) -> None:
             )
         if arm.regime == "stack" and not (set(arm.k) <= set(part.k) and bool(arm.k) == bool(part.k)):
             raise InputError(f"Arm `{arm.name}`: `{part.name}` has no runs at its `k` {list(arm.k)}")
+    if arm.regime == "stack" and arm.k and min(arm.k) < FEWEST_TO_STACK:
+        raise InputError(
+            f"Arm `{arm.name}`: wrong value {list(arm.k)} for `k`. Allowed: {FEWEST_TO_STACK} or more, since"
+            " a stack learns from examples that the arms it joins were not fitted on"
+        )
 
 
 def _require_verbalizer(arm: Arm, model: Model) -> None:
     if arm.regime != "verbalizer":
-        if arm.mode != "zero_shot" or arm.shots:
-            raise InputError(f"Arm `{arm.name}`: `mode` and `shots` are for the regime verbalizer; drop them")
+        if arm.mode != "zero_shot":
+            raise InputError(f"Arm `{arm.name}`: `mode` is for the regime verbalizer; drop it")
         return
     if architecture_of(model.architecture).kind != "decoder":
         raise InputError(f"Arm `{arm.name}`: model `{model.name}` is an encoder and cannot answer in words")
     if arm.mode == "zero_shot" and arm.k:
         raise InputError(f"Arm `{arm.name}`: a zero-shot arm reads no label; drop `k`")
-    if arm.mode == "in_context" and not (arm.k and 1 <= arm.shots <= min(arm.k)):
+    if arm.mode == "in_context" and not arm.k:
         raise InputError(
-            f"Arm `{arm.name}`: wrong value {arm.shots} for `shots`. Allowed: 1 to the smallest of `k`,"
-            " from whose draw the examples in the prompt come"
+            f"Arm `{arm.name}`: an arm asked in context needs `k`, the examples a class that its prompt shows"
         )
-    if arm.mode != "in_context" and arm.shots:
-        raise InputError(f"Arm `{arm.name}`: `shots` says nothing about mode `{arm.mode}`; drop it")
 
 
 def _require_options(arm: Arm) -> None:

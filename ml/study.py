@@ -41,7 +41,7 @@ class Arm:
 
     `k`: shots a class of a learning curve, one set of runs each; empty: all labels.
     `of`: the arms whose representations (`concat`) or scores (`stack`) are joined.
-    `head`: over frozen vectors. `mode` and `shots` (in context, a class): of the regime `verbalizer`.
+    `head`: over frozen vectors. `mode`: of the regime `verbalizer`; in context it shows `k` examples a class.
     """
 
     name: str
@@ -53,7 +53,6 @@ class Arm:
     of: tuple[str, ...] = ()
     head: Literal["logistic_regression", "mlp"] = "logistic_regression"
     mode: Literal["zero_shot", "in_context", "lora"] = "zero_shot"
-    shots: int = 0
     four_bit: bool = False
 
 
@@ -210,7 +209,6 @@ def _require_values(study: Study) -> None:
                 f"1 or more where the input is text (arm `{arm.name}`)")  # fmt: skip
         rising = all(0 < low < high for low, high in itertools.pairwise((*arm.k, math.inf)))
         require(rising, "k", list(arm.k), f"whole numbers of 1 or more, rising (arm `{arm.name}`)")
-        require(arm.shots >= 0, "shots", arm.shots, f"0 or more (arm `{arm.name}`)")
     few_shot = {arm.name for arm in study.arms if arm.k}
     for row in study.comparisons:
         for side in ("challenger", "reference"):

@@ -1,6 +1,7 @@
 """The arms: one asset a task and arm, made from the study's rows, and the draws that few-shot arms share."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -151,9 +152,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
                 "run": module_key("ml.run"),
                 "libraries": library_versions(*LIBRARIES),
             },
-            outputs=[refusal]
-            if blocked is not None
-            else [predictions, home.fitted(task.task, arm.name), refusal],
+            outputs=[predictions, home.fitted(task.task, arm.name), refusal],
             compute=compute,
             task=task.task,
             arm=arm.name,
@@ -187,7 +186,6 @@ def _spec(platform: Platform, task: Task, arm: Arm) -> ArmSpec:
         n_draws=study.draws,
         head=arm.head,
         mode=arm.mode,
-        shots=arm.shots,
         four_bit=arm.four_bit,
         question=task.question,
         models_folder=None if platform.models_folder is None else str(platform.models_folder),
@@ -213,6 +211,9 @@ def _description(arm: Arm) -> str:
 
 
 def _refused(platform: Platform, task: Task, arm: Arm, refusal: dict[str, str]) -> Computed:
-    """Leave the reason beside where predictions would be; a refusal is a result."""
-    write_json(platform.home.refusal(task.task, arm.name), refusal)
+    """Leave the reason where predictions would be, and nothing of an earlier run; a refusal is a result."""
+    home = platform.home
+    write_json(home.refusal(task.task, arm.name), refusal)
+    home.predictions(task.task, arm.name).unlink(missing_ok=True)
+    shutil.rmtree(home.fitted(task.task, arm.name), ignore_errors=True)
     return Computed(checks=[blocking_row("not_refused", task.task, looked_at=1, found=1)], refused=refusal)

@@ -46,12 +46,12 @@ def write_tiny(model_type: str, folder: Path) -> Path:
     return write_smoke_model(model_type, folder / model_type)
 
 
-def shown_texts(prefix: str = "") -> Shown:
+def shown_texts(prefix: str = "", *, k: int = N) -> Shown:
     return Shown.of(
         Y_TRUE,
         split=SPLIT,
         person_id=np.arange(N),
-        may_fit=SPLIT == "train",
+        may_fit=(SPLIT == "train") & (np.arange(N) < 2 * k),
         may_select=SPLIT == "tuning",
         place=np.where(SPLIT == "train", np.arange(N) // 2 + 1, 0),
         texts=Texts(prefix, texts()),

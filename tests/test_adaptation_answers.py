@@ -5,11 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from adaptation_world import Y_TRUE, model_of, setting_of, shown_texts, texts, tiny_verbalizer, write_tiny
+from adaptation_world import Y_TRUE, N, model_of, setting_of, shown_texts, texts, tiny_verbalizer, write_tiny
 
 from ml.adaptation import tuning
 from ml.adaptation.answers import answer_tokens, prompt_tokens, prompts
+from ml.adaptation.network import Lora
 from ml.adaptation.regimes import REGIMES
+from ml.adaptation.scoring import score
+from ml.models.loading import load_language_model
 from ml.models.smoke import ANSWERS, tokenizer
 
 
@@ -65,10 +68,11 @@ def test_the_score_is_yes_over_yes_and_no_summed_over_spellings(folder, tmp_path
     scores = REGIMES["verbalizer"](shown_texts(), setting).y_score_raw
     scorer = tiny_verbalizer(folder, "qwen3").eval()
     words = scorer.tokenizer
+    plain, _ = load_language_model(model_of("qwen3"), folder)
     for row in (0, 17, 59):
         ids = torch.tensor([words.encode(prompts("", [texts()[row]], question="Will it?")[0])])
         with torch.inference_mode():
-            p = scorer.backbone(ids).logits[0, -1].double().softmax(0)
+            p = plain.eval()(ids).logits[0, -1].double().softmax(0)
         by_word = {
             word: sum(
                 float(p[ids[0]])
@@ -102,19 +106,21 @@ def test_a_prompt_holds_instruction_examples_text_and_question_in_this_order():
     assert asked.endswith("Answer:")
 
 
-def test_the_examples_of_a_prompt_are_the_first_of_the_draw_case_and_other_in_turn(
+def test_a_prompt_shows_the_k_examples_a_class_of_the_draw_case_and_other_in_turn(
     folder, tmp_path, monkeypatch
 ):
     seen = {}
     monkeypatch.setattr(tuning, "prompts", lambda *a, **k: seen.update(k) or prompts(*a, **k))
-    shown = shown_texts()
-    setting = setting_of(model_of("qwen3"), folder, tmp_path, mode="in_context", shots=2)
-    REGIMES["verbalizer"](shown, setting)
-    # The world alternates labels: places 1 and 2 are rows 0 to 3.
-    assert [texts().index(text) for text, _ in seen["examples"]] == [1, 0, 3, 2]
-    assert [label for _, label in seen["examples"]] == [1, 0, 1, 0]
-    assert np.flatnonzero(shown.used["fit"]).tolist() == [0, 1, 2, 3]
-    assert "select" not in shown.used
+    scores = []
+    for k, places in ((1, [1, 0]), (2, [1, 0, 3, 2])):  # labels alternate: places 1 and 2 are rows 0 to 3
+        shown = shown_texts(k=k)
+        setting = setting_of(model_of("qwen3"), folder, tmp_path, mode="in_context")
+        scores.append(REGIMES["verbalizer"](shown, setting).y_score_raw)
+        assert [texts().index(text) for text, _ in seen["examples"]] == places
+        assert [label for _, label in seen["examples"]] == [1, 0] * k
+        assert np.flatnonzero(shown.used["fit"]).tolist() == sorted(places)
+        assert "select" not in shown.used
+    assert np.abs(scores[0] - scores[1]).max() > 1e-4  # the curve is not flat by construction
 
 
 def test_zero_shot_reads_no_label(folder, tmp_path):
@@ -124,10 +130,26 @@ def test_zero_shot_reads_no_label(folder, tmp_path):
     assert len(Y_TRUE) == len(shown)
 
 
-def test_a_prompt_beyond_the_context_is_an_error_with_a_hint(folder, tmp_path):
-    model = model_of("qwen3", max_tokens=60)
-    with pytest.raises(ValueError, match=r"has \d+ tokens\. Allowed: up to 60\n\nhint: fewer `shots`"):
-        REGIMES["verbalizer"](shown_texts(), setting_of(model, folder, tmp_path))
+@pytest.mark.parametrize("adapter", [None, Lora(4, 0.0)])
+def test_answers_in_half_precision_do_not_tie(folder, adapter):
+    scorer = tiny_verbalizer(folder, "qwen3", adapter).to(torch.bfloat16).eval()
+    scorer.yes, scorer.no = (yes,), (no,) = scorer.yes[:1], scorer.no[:1]
+    head = scorer.backbone.get_output_embeddings()
+    given = []
+    head.register_forward_hook(lambda _, read, __: given.append(read[0][:, -1].double()))
+    with torch.no_grad():
+        # As in trained decoders: both logits are large, and yes is almost no.
+        head.weight.mul_(10)
+        head.weight[yes] = head.weight[no]
+        head.weight[yes, :4] += 0.5
+    tokens = scorer.tokenizer(texts())["input_ids"]
+    found = score(scorer, tokens)
+    answers = torch.cat(given) @ head.weight[[yes, no]].double().T
+    expected = answers[:, 0] - answers[:, 1]
+    assert 10 < answers.abs().max() < 50
+    order = sorted(range(len(tokens)), key=lambda row: (-len(tokens[row]), row))
+    assert np.abs(found[order] - expected.sigmoid().detach().numpy()).max() < 1e-5
+    assert len(set(found)) == len(set(expected.tolist())) == N
 
 
 def test_a_chat_model_is_asked_in_its_own_format():

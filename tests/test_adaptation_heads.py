@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from adaptation_world import quiet
 from scipy import sparse
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import MLPClassifier
@@ -177,6 +179,20 @@ def test_boosting_that_ends_at_its_ceiling_within_patience_of_its_best_is_not_co
     for more, converged in ((2, False), (LIGHTGBM_PATIENCE - 1, False), (LIGHTGBM_PATIENCE, True)):
         monkeypatch.setattr(heads, "LIGHTGBM_CEILING", best + more)
         assert choose("lightgbm", shown_of(), setting(tmp_path, "lightgbm", 1)).converged is converged
+
+
+def test_what_a_fit_warns_of_is_heard_unless_it_is_its_ceiling(tmp_path, monkeypatch):
+    class Loud(LogisticRegression):
+        def fit(self, *given):
+            warnings.warn("not converged", ConvergenceWarning, stacklevel=1)
+            warnings.warn("a column is constant", RuntimeWarning, stacklevel=1)
+            return super().fit(*given)
+
+    monkeypatch.setattr(heads, "LogisticRegression", Loud)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        assert not choose("stack", shown_of(), setting(tmp_path, "stack", 1)).converged
+    assert [(one.category, str(one.message)) for one in heard] == [(RuntimeWarning, "a column is constant")]
 
 
 def test_every_family_has_a_grid_of_the_same_length_with_its_source():

@@ -13,13 +13,16 @@ from sklearn.preprocessing import StandardScaler
 from test_arm import MODELS, quiet, shown, spec_of, write_examples
 
 import ml.arm
+from ml.adaptation import heads
 from ml.adaptation.draws import write_draws
+from ml.adaptation.guards import require_finite_loss
 from ml.adaptation.heads import estimator
 from ml.adaptation.regimes import REGIMES
 from ml.arm import run_arm
 from ml.arm_spec import ArmSpec, ViewSpec
 from ml.arm_views import runs_of
 from ml.inputs.examples import read_examples
+from ml.refusal import RefusalError
 
 K, DRAWS = (3, 6), 2
 
@@ -152,6 +155,71 @@ def test_a_stack_is_fitted_on_scores_out_of_sample(world):
     assert np.abs(in_sample - out_of_sample[train]).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    "where", ["nowhere", "in a part", "in a fold of a part", "in its own head", "in a joined head"]
+)
+def test_an_arm_of_arms_says_that_one_of_its_fits_did_not_converge(world, monkeypatch, where):
+    """Each fit is planted in turn; what is given up on is the fit, its guards and scores are real."""
+    regime = "concat" if where == "in a joined head" else "stack"
+    folder = world / where.replace(" ", "_")
+    folder.mkdir()
+    parts = tuple(
+        dataclasses.replace(
+            spec_of(world, model), predictions=str(folder / model), fitted=str(folder / f"{model}_fit")
+        )
+        for model in ("logistic_regression", "lightgbm")
+    )
+    fit, n_fits = REGIMES["fit"], []
+
+    def given_up(shown_, setting):
+        n_fits.append(setting.target)
+        adapted = fit(shown_, setting)
+        mine = {"in a part": 1, "in a fold of a part": len(parts) + 3}.get(where)
+        return dataclasses.replace(adapted, converged=len(n_fits) != mine)
+
+    monkeypatch.setitem(REGIMES, "fit", given_up)
+    said = [run_arm(part, quiet)["converged"] for part in parts]
+    assert said == [where != "in a part", True]
+    if where.endswith("head"):
+        monkeypatch.setattr(
+            heads, "LogisticRegression", lambda **given: LogisticRegression(**given | {"max_iter": 1})
+        )
+    view = ViewSpec("counts", str(world / "counts"))
+    views = (view, view) if regime == "concat" else ()
+    spec = stacked(
+        folder, parts if regime == "stack" else (), regime=regime, views=views, examples=parts[0].examples
+    )
+    assert run_arm(spec, quiet)["converged"] is (where == "nowhere")
+
+
+def test_a_stack_of_two_a_class_leaves_each_out_once(world):
+    parts = tuple(
+        few(world, model, k=(2,), predictions=str(world / f"two_{model}.parquet"))
+        for model in ("logistic_regression", "lightgbm")
+    )
+    for part in parts:
+        run_arm(part, quiet)
+    spec = stacked(world, parts, k=(2,), draws=parts[0].draws, n_draws=DRAWS)
+    assert run_arm(spec, quiet)["runs"] == DRAWS
+
+
+def test_a_run_that_diverges_stops_the_arm_and_is_named(world, monkeypatch):
+    spec = few(world, "lightgbm", seeds=(11, 12), k=(3,), predictions=str(world / "diverged.parquet"))
+    fit = REGIMES["fit"]
+
+    def diverges(shown_, setting):
+        if setting.key == "seed12-k3-draw0":
+            require_finite_loss(float("nan"), 5)
+        return fit(shown_, setting)
+
+    monkeypatch.setitem(REGIMES, "fit", diverges)
+    with pytest.raises(RefusalError) as refused:
+        run_arm(spec, quiet)
+    assert refused.value.guard == "loss_not_finite"
+    assert refused.value.reason == "run 3 of 4 (seed 12, k 3, draw 0): the loss at step 5 is nan"
+    assert not Path(spec.predictions).exists()
+
+
 def test_a_stack_joins_the_run_of_the_same_draw(world, few_lr):
     part, _, own = few_lr
     other = few(world, "lightgbm", predictions=str(world / "few_gbm.parquet"))
@@ -228,5 +296,5 @@ def test_a_spec_travels_through_json():
     assert ArmSpec.of(json.loads(json.dumps(dataclasses.asdict(spec)))) == spec
     moved = dataclasses.replace(spec, work="elsewhere", predictions="elsewhere", fitted="elsewhere")
     assert moved.content == spec.content
-    assert dataclasses.replace(spec, shots=3).content != spec.content
+    assert dataclasses.replace(spec, mode="lora").content != spec.content
     assert set(MODELS) >= {"lightgbm"}

@@ -1,6 +1,7 @@
 """Which model, regime and input go together is refused before anything runs, with what is allowed."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,18 +15,23 @@ from orchestration.home import Home
 
 COUNT = Arm("count_lr", "logistic_regression", "fit", "counts")
 FEW = Arm("few_lr", "logistic_regression", "fit", "counts", k=(4, 8))
+ONE = (
+    Arm("one_lr", "logistic_regression", "fit", "counts", k=(1, 8)),
+    Arm("one_gbm", "lightgbm", "fit", "counts", k=(1, 8)),
+)
 FROZEN = Arm("frozen", "minilm", "frozen", "text", 128)
 ASKED = Arm("asked", "smoke_qwen3", "verbalizer", "text", 128)
 GOOD = (
     Arm("chance", "prior", "fit", "none"),
     COUNT,
     FEW,
+    *ONE,
     FROZEN,
     Arm("mlp", "minilm", "frozen", "text", 128, head="mlp"),
     Arm("lora", "minilm", "lora", "text", 512, k=(8,)),
     Arm("full", "minilm", "full", "text", 16),
     ASKED,
-    Arm("shown", "smoke_llama", "verbalizer", "text", 128, k=(8, 16), mode="in_context", shots=8),
+    Arm("shown", "smoke_llama", "verbalizer", "text", 128, k=(8, 16), mode="in_context"),
     Arm("tuned", "smoke_llama", "verbalizer", "text", 128, mode="lora", four_bit=True),
     Arm("joined", "logistic_regression", "concat", "none", of=("count_lr", "frozen")),
     Arm("stacked", "logistic_regression", "stack", "none", of=("count_lr", "joined")),
@@ -88,13 +94,11 @@ WRONG = {
     ),
     "an encoder asked": (changed(FROZEN, regime="verbalizer"), ["`minilm`", "encoder"]),
     "zero-shot with labels": (changed(ASKED, k=(8,)), ["zero-shot", "drop `k`"]),
-    "in context without a draw": (changed(ASKED, mode="in_context", shots=2), ["wrong value 2", "`k`"]),
-    "in context beyond the draw": (
-        changed(ASKED, mode="in_context", shots=9, k=(8,)),
-        ["wrong value 9", "smallest of `k`"],
+    "in context without a draw": (changed(ASKED, mode="in_context"), ["in context", "`k`"]),
+    "stack of one a class": (
+        changed(COUNT, regime="stack", input="none", of=("one_lr", "one_gbm"), k=(1, 8)),
+        ["[1, 8]", "`k`", "2 or more"],
     ),
-    "in context without shots": (changed(ASKED, mode="in_context", k=(8,)), ["wrong value 0"]),
-    "shots while tuned": (changed(ASKED, mode="lora", shots=2), ["`shots`", "`lora`"]),
     "mode of a frozen model": (changed(FROZEN, mode="lora"), ["`mode`", "verbalizer"]),
     "head of a tuned model": (changed(FROZEN, regime="lora", head="mlp"), ["`head`", "frozen"]),
     "four bits in full": (changed(FROZEN, regime="full", four_bit=True), ["`four_bit`", "lora"]),
@@ -118,7 +122,7 @@ def test_more_configurations_than_a_grid_holds_are_refused():
 def test_arms_without_chance_run_once():
     named = {arm.name: arm for arm in GOOD}
     once = {name for name, arm in named.items() if not depends_on_seed(arm, named)}
-    assert once == {"chance", "count_lr", "few_lr", "frozen", "asked", "shown", "joined"}
+    assert once == {"chance", "count_lr", "few_lr", "one_lr", "frozen", "asked", "shown", "joined"}
 
 
 NOISE = Arm("noise", "smoke_llama", "frozen", "text", 128)
@@ -147,3 +151,18 @@ def test_what_rests_on_random_weights_is_told_so_to_its_process_and_to_the_repor
         expected = name in {"noise", "concat", "stack", "deep"}
         assert arms._spec(platform, task, arm).rests_on_smoke is expected
         assert bool(evaluation._competitor(platform.study, arm, record)["qualifiers"]) is expected
+
+
+def test_a_refused_arm_leaves_nothing_of_an_earlier_run_to_be_evaluated(tmp_path):
+    platform = SimpleNamespace(study=study(COUNT), home=Home(tmp_path), models_folder=None, download=False)
+    spec = arms._spec(platform, SimpleNamespace(task="t", question="?"), COUNT)
+    Path(spec.fitted).mkdir(parents=True)
+    for path in (Path(spec.predictions), Path(spec.fitted) / "fit.json"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of an earlier run", encoding="utf-8")
+    refusal = {"guard": "loss_not_finite", "reason": "run 2 of 3 (seed 7): the loss at step 5 is nan"}
+    for _ in range(2):  # with an earlier run, and without
+        computed = arms._refused(platform, SimpleNamespace(task="t"), COUNT, refusal)
+        left = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert left == [platform.home.refusal("t", COUNT.name)]
+        assert computed.refused == refusal

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from adaptation_world import (
@@ -137,7 +138,7 @@ def test_few_shot_examples_repeated_in_test(tiny, tmp_path):
     """The examples of the prompt are persons who are judged as well."""
     shown = shown_texts()
     shown.person_id = np.where(np.arange(N) == 50, 0, shown.person_id)  # held-out is person 0 of train too
-    setting = setting_of(model_of("qwen3"), tiny["qwen3"], tmp_path, mode="in_context", shots=2)
+    setting = setting_of(model_of("qwen3"), tiny["qwen3"], tmp_path, mode="in_context")
     with stops("few_shot_example_in_test"):
         REGIMES["verbalizer"](shown, setting)
 
@@ -454,6 +455,36 @@ def test_too_few_examples_to_draw(world):
         spec_of(world, "logistic_regression"), k=(500,), draws=str(world / "draws.parquet"), n_draws=2
     )
     with stops("too_few_to_draw"):
+        run_arm(spec, quiet)
+
+
+@pytest.mark.parametrize(("mode", "n_shown"), [("zero_shot", 0), ("in_context", 4), ("lora", 0)])
+def test_a_prompt_that_is_longer_than_the_model_reads(tiny, tmp_path, mode, n_shown):
+    model = model_of("qwen3", max_tokens=60)
+    with stops("prompt_too_long") as refused:
+        tried = [LORA] if mode == "lora" else []
+        REGIMES["verbalizer"](shown_texts(k=2), setting_of(model, tiny["qwen3"], tmp_path, *tried, mode=mode))
+    assert re.search(
+        rf"with {n_shown} examples in it has \d+ tokens, the model reads 60", refused.value.reason
+    )
+
+
+@pytest.mark.parametrize("of_one_person", [False, True])
+def test_too_few_persons_to_leave_some_out(world, of_one_person):
+    """A stack of one case: its scores cannot be out of sample; nor with two of the same person."""
+    path = world / "examples" / "example.parquet"
+    example = pd.read_parquet(path)
+    train = example.index[example["split"] == "train"]
+    cases = example.index[(example["person_id"] == example["person_id"][train].mode()[0])]
+    example.loc[train, "y_true"] = 0
+    example.loc[cases if of_one_person else cases[:1], "y_true"] = 1
+    assert len(cases) == 2
+    example.to_parquet(path, index=False)
+    parts = tuple(spec_of(world, model) for model in ("logistic_regression", "lightgbm"))
+    for part in parts:
+        run_arm(part, quiet)
+    spec = dataclasses.replace(spec_of(world, "logistic_regression"), regime="stack", parts=parts, views=())
+    with stops("too_few_to_fold"):
         run_arm(spec, quiet)
 
 

@@ -137,7 +137,7 @@ WRONG = {
     "no draw": (changed("[source]", "draws = 0\n[source]"), ["0", "`draws`", "1 to 20"]),
     "no shot": (changed(ARM, ARM + "\nk = [0]"), ["[0]", "`k`", "count_lr", "1 or more"]),
     "shots that fall": (changed(ARM, ARM + "\nk = [8, 4]"), ["[8, 4]", "`k`", "rising"]),
-    "shots below nothing": (changed(ARM, ARM + "\nshots = -1"), ["-1", "`shots`", "count_lr"]),
+    "shots beside k": (changed(ARM, ARM + "\nk = [8]\nshots = 2"), ["Unknown key `shots`", "input, k, max"]),
     "few shots in a comparison": (changed(ARM, ARM + "\nk = [8]"), ["'count_lr'", "`reference`", "all"]),
     "joins an unknown arm": (changed(ARM, ARM + '\nof = ["minilm"]'), ["`minilm`", "`of`", "minilm_frozen"]),
     "joins itself": (changed(ARM, ARM + '\nof = ["count_lr"]'), ["`count_lr`", "`of`", "minilm_frozen"]),
@@ -239,7 +239,8 @@ def test_the_demo_of_all_regimes_has_every_one():
         "lora",
     }
     assert {arm.head for arm in study.arms if arm.regime == "frozen"} == {"logistic_regression", "mlp"}
-    assert {arm.k for arm in study.arms} == {(), (32,)}
+    assert {arm.k for arm in study.arms if arm.mode != "in_context"} == {(), (32,)}
+    assert {arm.k for arm in study.arms if arm.mode == "in_context"} == {(1, 2)}  # what a prompt can show
     assert (study.seeds, study.configurations, len(study.tasks)) == (2, 1, 1)
 
 
@@ -298,7 +299,6 @@ OTHER = {
         "of": ("o",),
         "head": "mlp",
         "mode": "lora",
-        "shots": 2,
         "four_bit": True,
     },
     Comparison: {

@@ -30,6 +30,8 @@ GUARDS = {
     "tokenizer_of_another_model": "the tokenizer's vocabulary is not the network's",
     "smoke_only_in_comparison": "random weights take part in a registered comparison",
     "too_few_to_draw": "no `k` of the arm has that many cases and non-cases in train and in tuning",
+    "too_few_to_fold": "train has too few persons of a class to leave some of them out",
+    "prompt_too_long": "a prompt is longer than the model reads",
     "part_refused": "an arm that this one joins was refused",
 }
 EPSILON = float(np.finfo(np.float64).eps)
@@ -195,6 +197,27 @@ def require_answers(yes: Sequence[int], no: Sequence[int]) -> None:
     for word, ids in (("yes", yes), ("no", no)):
         if not ids:
             raise _refuse("answer_not_one_token", f"no single token spells `{word}`")
+
+
+def require_prompts_fit(longest: int, allowed: int, *, n_examples: int) -> None:
+    """Stop before a model is asked more than it reads: a prompt that is cut has lost its question."""
+    if longest > allowed:
+        raise _refuse(
+            "prompt_too_long",
+            f"a prompt with {n_examples} examples in it has {longest} tokens, the model reads {allowed}:"
+            " ask for a smaller `k` or `max_tokens`",
+        )
+
+
+def require_foldable(n_persons: Sequence[int], remaining: Sequence[np.ndarray]) -> None:
+    """Stop unless persons of both classes can be left out and are still there.
+
+    Args:
+        n_persons: of each class, who has an example of it.
+        remaining: labels of what is left without each fold.
+    """
+    if min(n_persons) < 2 or any(np.ptp(labels) == 0 for labels in remaining):
+        raise _refuse("too_few_to_fold", "train has too few persons of a class to fit without some of them")
 
 
 def require_comparable(*, smoke_only: bool, is_compared: bool, arm: str) -> None:

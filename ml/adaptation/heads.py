@@ -91,7 +91,11 @@ def _fit(tried: Any, shown: Shown, tuning: Any, y_tuning: np.ndarray) -> bool:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         tried.fit(train, y_train)
-    return any(issubclass(warning.category, ConvergenceWarning) for warning in caught)
+    of_ceiling = [warning for warning in caught if issubclass(warning.category, ConvergenceWarning)]
+    for warning in caught:
+        if warning not in of_ceiling:  # what else was said is said on
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return bool(of_ceiling)
 
 
 def _fit_lightgbm(tried: Any, train: Any, y_train: np.ndarray, tuning: Any, y_tuning: np.ndarray) -> bool:

@@ -129,7 +129,6 @@ class Setting:
     progress: Callable[[str], None]
     head: str = "logistic_regression"
     mode: str = "zero_shot"
-    shots: int = 0
     four_bit: bool = False
     question: str = ""
 
@@ -160,6 +159,7 @@ class Part:
     """One arm that a stack joins: how it is made, what it sees, and its scores where they are out of sample.
 
     `y_score_raw` float64 (N,) holds its own run's scores; those of train are in sample and never read.
+    `converged`: whether that run had.
     """
 
     name: str
@@ -167,3 +167,4 @@ class Part:
     setting: Setting
     shown: Shown
     y_score_raw: np.ndarray
+    converged: bool = True

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from ml.adaptation.guards import require_fitted_inside
+from ml.adaptation.guards import require_fitted_inside, require_foldable
 from ml.adaptation.heads import choose
 from ml.adaptation.shown import Adapted, Part, Setting, Shown
 
@@ -19,21 +19,38 @@ def stack(shown: Shown, setting: Setting) -> Adapted:
     """Join the scores of other arms.
 
     On train each arm is fitted again, in its chosen configuration, on the persons of all folds but one, and
-    scores that one; elsewhere its own scores are out of sample already.
+    scores that one; elsewhere its own scores are out of sample already. A stack has converged where its own
+    head, every arm that it joins and each of their fits without a fold has.
+
+    Raises:
+        RefusalError: too few persons of a class to leave a fold of them out (`too_few_to_fold`).
     """
-    columns = [_out_of_sample(part, shown, setting) for part in shown.parts]
-    shown.matrix = np.column_stack([_logit(column) for column in columns])
-    return choose("stack", shown, setting)
+    folds = _folds(shown, setting)
+    joined = [_out_of_sample(part, folds, shown, setting) for part in shown.parts]
+    shown.matrix = np.column_stack([_logit(scores) for scores, _ in joined])
+    adapted = choose("stack", shown, setting)
+    converged = [part.converged and of_folds for part, (_, of_folds) in zip(shown.parts, joined, strict=True)]
+    return dataclasses.replace(adapted, converged=adapted.converged and all(converged))
 
 
-def _out_of_sample(part: Part, shown: Shown, setting: Setting) -> np.ndarray:
-    scores = np.where(shown.split == "train", np.nan, part.y_score_raw)
+def _folds(shown: Shown, setting: Setting) -> list[np.ndarray]:
+    """Return the positions of each fold of train; no person is in two, and what is left has both classes."""
     rows = shown.fit_rows
-    labels = shown.labels(rows, "fit")
-    n_folds = int(min(FOLDS, labels.sum(), (1 - labels).sum()))
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=setting.seed)
-    for number, (_, out) in enumerate(folds.split(rows, labels, shown.person_id[rows]), start=1):
-        left_out = rows[out]
+    labels, persons = shown.labels(rows, "fit"), shown.person_id[rows]
+    n_persons = [len(np.unique(persons[labels == label])) for label in (0, 1)]
+    require_foldable(n_persons, [])
+    folds = StratifiedGroupKFold(min(FOLDS, *n_persons), shuffle=True, random_state=setting.seed)
+    split = list(folds.split(rows, labels, persons))
+    require_foldable(n_persons, [labels[inside] for inside, _ in split])
+    return [rows[outside] for _, outside in split]
+
+
+def _out_of_sample(
+    part: Part, folds: list[np.ndarray], shown: Shown, setting: Setting
+) -> tuple[np.ndarray, bool]:
+    """Return the scores of an arm, each out of sample, and whether its fits without a fold converged."""
+    scores, converged = np.where(shown.split == "train", np.nan, part.y_score_raw), True
+    for number, left_out in enumerate(folds, start=1):
         few = part.shown.without(left_out)
         position = np.flatnonzero(part.shown.may_fit | part.shown.may_select)
         with tempfile.TemporaryDirectory(prefix="fold-", dir=_made(setting.work)) as folder:
@@ -47,7 +64,8 @@ def _out_of_sample(part: Part, shown: Shown, setting: Setting) -> np.ndarray:
             adapted = part.adapt(few, fold_setting)
         require_fitted_inside(few.used, {"fit": few.may_fit, "select": few.may_select})
         scores[left_out] = adapted.y_score_raw[np.searchsorted(position, left_out)]
-    return scores
+        converged = converged and adapted.converged
+    return scores, converged
 
 
 def _logit(score: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from ml.adaptation.answers import prompt_tokens, prompts
 from ml.adaptation.budgets import SELECTION_METRIC, recipe
 from ml.adaptation.checkpoint import Checkpoints
-from ml.adaptation.guards import require_disjoint, require_padding_unread
+from ml.adaptation.guards import require_disjoint, require_padding_unread, require_prompts_fit
 from ml.adaptation.hardware import THREADS, device, working_dtype
 from ml.adaptation.lesson import Lesson, Trained
 from ml.adaptation.network import Lora, TextScorer, build_classifier, build_verbalizer, save_memory
@@ -42,12 +42,16 @@ def full(shown: Shown, setting: Setting) -> Adapted:
 
 
 def verbalizer(shown: Shown, setting: Setting) -> Adapted:
-    """Ask a decoder for yes or no: as it is, with examples in the prompt, or with trained adapters."""
+    """Ask a decoder for yes or no: as it is, with examples in the prompt, or with trained adapters.
+
+    Raises:
+        RefusalError: a prompt is longer than the model reads (`prompt_too_long`), before any is scored.
+    """
     torch.set_num_threads(THREADS)
     weights, texts = setting.folder, shown.texts
     assert weights is not None
     assert texts is not None
-    examples = _examples(shown, setting) if setting.mode == "in_context" else []
+    examples = _examples(shown) if setting.mode == "in_context" else []
     asked = prompts(texts.prefix, texts.texts, question=setting.question, examples=examples)
 
     def build(configuration: dict[str, Any]) -> TextScorer:
@@ -63,12 +67,7 @@ def verbalizer(shown: Shown, setting: Setting) -> Adapted:
             answer_prefix=setting.model.answer_prefix,
             is_chat=setting.model.is_chat,
         )
-        longest, allowed = max(map(len, tokens)), setting.model.max_tokens or 0
-        if longest > allowed:
-            raise ValueError(
-                f"A prompt of `{setting.model.name}` has {longest} tokens. Allowed: up to {allowed}"
-                "\n\nhint: fewer `shots`, or a smaller `max_tokens` of the arm"
-            )
+        require_prompts_fit(max(map(len, tokens)), setting.model.max_tokens or 0, n_examples=len(examples))
         return tokens
 
     if setting.mode == "lora":
@@ -192,11 +191,10 @@ def _adapted(
     )
 
 
-def _examples(shown: Shown, setting: Setting) -> list[tuple[str, int]]:
-    """Return the examples of a prompt: the first of the draw, case and non-case in turn."""
+def _examples(shown: Shown) -> list[tuple[str, int]]:
+    """Return the examples of a prompt: the whole draw, so k a class, case and non-case in turn."""
     assert shown.texts is not None
-    rows = shown.fit_rows[np.argsort(shown.place[shown.fit_rows], kind="stable")]
-    rows = rows[(shown.place[rows] >= 1) & (shown.place[rows] <= setting.shots)]
+    rows = shown.fit_rows
     labels = shown.labels(rows, "fit")
     order = np.lexsort((-labels, shown.place[rows]))
     judged = np.flatnonzero(shown.split != "train")
