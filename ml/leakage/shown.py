@@ -1,7 +1,7 @@
 """What the models of one task were shown, opened from stored files as they are.
 
 A site is a folder laid out like a home: `published/`, `tasks/<task>/examples/`, `tasks/<task>/<view>/`,
-`fitted/<task>/<arm>/fit.json`, `predictions/<task>/<arm>.parquet`. Nothing is read from a study's settings.
+`fitted/<task>/<arm>/fit_log.parquet`, `predictions/<task>/<arm>.parquet`. No setting of a study is read.
 """
 
 import csv
@@ -48,7 +48,7 @@ class Shown:
     every published table by its name (of all tasks, except that `cohort` and `label` are this task's rows of
     the cut, and `cohort_of_all` and `label_of_all` the whole); `example`, `event`, `ancestor`: the cut;
     `outcome` (domain, concept_id, operator, threshold, unit_concept_id, value_set): what single events are
-    the outcome; `ShownView.table(file)`; `Shown.scores(arm)`.
+    the outcome; `ShownView.table(file)`; `Shown.scores(arm)`; `Shown.fit_log(arm)`.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -84,9 +84,9 @@ class Shown:
         """Return the relation of an arm's predictions, quoted for SQL."""
         return _quoted_name(f"prediction/{arm}")
 
-    def fit_log(self, arm: str) -> dict[str, Any]:
-        """Return what was written down of an arm's fits."""
-        return read_json(self.root / "fitted" / self.task.task / arm / "fit.json")
+    def fit_log(self, arm: str) -> str:
+        """Return the relation of who was read to fit, choose and recalibrate an arm, quoted for SQL."""
+        return _quoted_name(f"fit_log/{arm}")
 
     def row(self, sql: str, **values: Any) -> tuple[Any, ...]:
         """Return the one row of a query; values by the names that its SQL reads as `$name`."""
@@ -154,6 +154,9 @@ def open_shown(
                 _name(connection, f"{view.name}/{file.stem}", file)
         for arm in shown.arms:
             _name(connection, f"prediction/{arm}", scored / f"{arm}.parquet")
+            fitted = root / "fitted" / task.task / arm / "fit_log.parquet"
+            if fitted.exists():
+                _name(connection, f"fit_log/{arm}", fitted)
         yield shown
 
 

@@ -1,0 +1,59 @@
+"""Who was used to fit what: views fitted again on train alone, and the logs that arms left."""
+
+from ml.inputs.recompute import differing_fits
+from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.shown import Shown
+
+# What each purpose may read.
+SPLITS = {"fit": "train", "select": "tuning", "recalibrate": "tuning"}
+
+
+def _views(shown: Shown) -> list[Finding]:
+    findings = []
+    for kind in ("counts", "sequence"):
+        for view in shown.of_kind(kind):
+            fits, differ = differing_fits(shown.published, shown.task.task, view.folder, view.view)
+            findings.append(Finding(fits, differ, f"`{view.name}`."))
+    return findings
+
+
+def _arms(shown: Shown) -> list[Finding]:
+    """Persons that each arm's log names, with the split that the snapshot gives them."""
+    findings = []
+    for arm in shown.arms:
+        looked_at, found = shown.row(
+            "with allowed as (select unnest($purposes::varchar[]) as purpose,"
+            " unnest($splits::varchar[]) as split)"
+            " select count(*), count(*) filter (where allowed.split is null or split.split is null"
+            f" or split.split <> allowed.split) from {shown.fit_log(arm)} as read"
+            " left join split on read.person_id = split.person_id"
+            " left join allowed on read.purpose = allowed.purpose",
+            purposes=list(SPLITS),
+            splits=list(SPLITS.values()),
+        )
+        findings.append(Finding(looked_at, found, arm=arm))
+    return findings
+
+
+CHECKS = (
+    LeakCheck(
+        "views_are_fitted_on_train",
+        ("L27",),
+        "blocks",
+        "Columns, bins and vocabularies, fitted again on the train persons of the snapshot alone, are those"
+        " that every example is shown with.",
+        "A choice of options that somebody made after looking at held-out.",
+        _views,
+        applies=lambda task, kinds: bool({"counts", "sequence"} & set(kinds)),
+        otherwise="no view is fitted",
+    ),
+    LeakCheck(
+        "arms_are_fitted_on_train_and_chosen_on_tuning",
+        ("L27", "L28"),
+        "blocks",
+        "Everyone whose label or row was read to fit is of train, and to choose or recalibrate of tuning.",
+        "What was read past the log; a choice that somebody made after looking at held-out.",
+        _arms,
+        stage="scores",
+    ),
+)

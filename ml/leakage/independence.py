@@ -1,0 +1,131 @@
+"""Splits and independence: nobody on both sides, and every artefact of one snapshot."""
+
+from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.shown import Shown
+
+SHORTEST_RECORD = 8  # events; shorter ones are alike by chance
+
+# Records of the persons of the cut as ordered pairs of day and concept; days as they are, and from the first.
+TWINS = """
+with
+split_of_person as (
+    select distinct person_id, split from example
+),
+record as (
+    select
+        clinical_event.person_id,
+        sha256(string_agg(
+            (clinical_event.event_date - date '1900-01-01') || ':' || clinical_event.domain || ':'
+            || clinical_event.concept_id || ':' || clinical_event.source_concept_id || ':'
+            || coalesce(clinical_event.value_as_number::varchar, ''),
+            ' ' order by clinical_event.event_date, clinical_event.domain, clinical_event.concept_id,
+                clinical_event.source_concept_id, clinical_event.value_as_number
+        )) as dated,
+        sha256(string_agg(
+            (clinical_event.event_date - first.event_date) || ':' || clinical_event.domain || ':'
+            || clinical_event.concept_id || ':' || clinical_event.source_concept_id || ':'
+            || coalesce(clinical_event.value_as_number::varchar, ''),
+            ' ' order by clinical_event.event_date, clinical_event.domain, clinical_event.concept_id,
+                clinical_event.source_concept_id, clinical_event.value_as_number
+        )) as relative
+    from clinical_event
+    inner join (
+        select person_id, min(event_date) as event_date from clinical_event
+        where person_id in (select person_id from split_of_person)
+        group by person_id having count(*) >= $shortest
+    ) as first on clinical_event.person_id = first.person_id
+    group by clinical_event.person_id
+),
+twin as (
+    select record.person_id from record inner join split_of_person using (person_id)
+    where dated in (
+        select dated from record inner join split_of_person using (person_id)
+        group by dated having count(distinct split) > 1
+    )
+    or relative in (
+        select relative from record inner join split_of_person using (person_id)
+        group by relative having count(distinct split) > 1
+    )
+)
+select
+    (select count(*) from split_of_person),
+    (select count(*) from twin),
+    (select count(*) from record)
+"""
+
+
+def _twins(shown: Shown) -> Finding:
+    looked_at, found, long_enough = shown.row(TWINS, shortest=SHORTEST_RECORD)
+    note = f"Records of {SHORTEST_RECORD} events or more: {100 * long_enough / looked_at:.0f} of 100."
+    return Finding(looked_at, found, note if looked_at else "")
+
+
+def _own_split(shown: Shown) -> Finding:
+    looked_at, found = shown.row(
+        "select count(*), count(*) filter (where split.split is null or example.split <> split.split"
+        " or example.person_id is distinct from cohort.person_id"
+        " or example.index_date::date is distinct from cohort.index_date"
+        " or example.y_true is distinct from label.y_true) from example"
+        " left join split on example.person_id = split.person_id"
+        " left join cohort on example.example_id = cohort.example_id"
+        " left join label on example.example_id = label.example_id"
+    )
+    return Finding(looked_at, found)
+
+
+def _scored(shown: Shown) -> list[Finding]:
+    """Each arm's rows against the cut: these examples, persons, splits and labels, once a run."""
+    findings = []
+    for arm in shown.arms:
+        looked_at, found = shown.row(
+            f"select count(*), count(*) filter (where example.example_id is null"
+            " or scored.person_id <> example.person_id or scored.split <> example.split"
+            f" or scored.y_true is distinct from example.y_true) from {shown.scores(arm)} as scored"
+            " left join example on scored.example_id = example.example_id"
+        )
+        missing, twice = shown.row(
+            "with run as (select distinct seed, k, draw from scores_of_arm),"
+            " expected as (select run.*, example.example_id from run cross join example"
+            " where example.split = 'held_out' and example.y_true is not null)"
+            " select (select count(*) from expected left join scores_of_arm"
+            " on expected.example_id = scores_of_arm.example_id and expected.seed = scores_of_arm.seed"
+            " and expected.k is not distinct from scores_of_arm.k"
+            " and expected.draw is not distinct from scores_of_arm.draw"
+            " where scores_of_arm.example_id is null),"
+            " (select count(*) - count(distinct (example_id, seed, k, draw)) from scores_of_arm)".replace(
+                "scores_of_arm", shown.scores(arm)
+            )
+        )
+        findings.append(Finding(looked_at, found + missing + twice, arm=arm))
+    return findings
+
+
+CHECKS = (
+    LeakCheck(
+        "no_record_stands_in_two_splits",
+        ("L22",),
+        "blocks",
+        f"No two persons of different splits have the same record of {SHORTEST_RECORD} events or more, dates"
+        " as they are or counted from the first: one human under two ids.",
+        "One human whose two records differ, and short records.",
+        _twins,
+    ),
+    LeakCheck(
+        "examples_are_as_published",
+        ("L21", "L39"),
+        "blocks",
+        "Each example has the person, index, label and split that this snapshot gives it.",
+        "A split that the snapshot already has wrong.",
+        _own_split,
+    ),
+    LeakCheck(
+        "scores_are_of_these_examples",
+        ("L21", "L28", "L39"),
+        "blocks",
+        "Each arm scored every labelled held-out example of this snapshot once a run, none other, under its"
+        " own person, split and label.",
+        "Scores that were exchanged among examples.",
+        _scored,
+        stage="scores",
+    ),
+)

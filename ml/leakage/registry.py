@@ -1,0 +1,41 @@
+"""Every leakage check, and running those of a stage on what one task's models were shown."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ml.leakage import fitting, independence, labels, lineage
+from ml.leakage.rows import LeakCheck, Stage
+from ml.leakage.shown import Shown
+from ml.task_definition import Task
+
+CHECKS: tuple[LeakCheck, ...] = (
+    *lineage.CHECKS,
+    *labels.CHECKS,
+    *independence.CHECKS,
+    *fitting.CHECKS,
+)
+
+
+def checks_of(task: Task, kinds: Collection[str], stage: Stage) -> tuple[LeakCheck, ...]:
+    """Return the checks of a stage that have something to look at on a task with views of these kinds."""
+    return tuple(check for check in CHECKS if check.stage == stage and check.applies(task, kinds))
+
+
+def left_out_checks(task: Task, kinds: Collection[str], stage: Stage) -> dict[str, str]:
+    """Return the checks of a stage that do not apply, each with the reason in words."""
+    return {
+        check.name: check.otherwise
+        for check in CHECKS
+        if check.stage == stage and not check.applies(task, kinds)
+    }
+
+
+def run_checks(shown: Shown, stage: Stage, progress: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Look at one task with every check of a stage; return rows of the check table without `passed`."""
+    kinds = {view.view.kind for view in shown.views}
+    rows = []
+    for check in checks_of(shown.task, kinds, stage):
+        row = check.run(shown)
+        progress(f"{check.name}: looked at {row.looked_at}, found {row.found}")
+        rows.append(row.as_row())
+    return rows
