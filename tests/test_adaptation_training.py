@@ -1,11 +1,14 @@
 """The training loop against plain torch, and what it does when memory runs out or nothing improves."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 from adaptation_world import (
     SPLIT,
     Y_TRUE,
+    model_of,
     recipe_of,
     texts,
     tiny_classifier,
@@ -14,14 +17,20 @@ from adaptation_world import (
 )
 from sklearn.metrics import roc_auc_score
 
+from ml.adaptation.checkpoint import random_state, restore_random_state
 from ml.adaptation.lesson import hit_ceiling, rate_schedule
-from ml.adaptation.network import save_memory
+from ml.adaptation.network import Lora, build_classifier, save_memory
 from ml.adaptation.scoring import ScoringPlan, score
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_tiny("bert", tmp_path_factory.mktemp("training"))
+def folders(tmp_path_factory):
+    return {name: write_tiny(name, tmp_path_factory.mktemp("training")) for name in ("bert", "llama")}
+
+
+@pytest.fixture(scope="module")
+def folder(folders):
+    return folders["bert"]
 
 
 def weights(scorer) -> dict[str, torch.Tensor]:
@@ -85,12 +94,56 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(folder, tmp_path, mi
     assert largest_difference(weights(whole), weights(parts)) < 1e-4
 
 
-def test_recomputed_activations_change_nothing(folder, tmp_path):
-    plain, recomputed = still(folder), still(folder)
+def forward_passes(scorer) -> list[str]:
+    """Name the attention of each layer whenever it runs; the list grows as the network trains."""
+    calls: list[str] = []
+    for name, module in scorer.backbone.named_modules():
+        if re.search(r"layers?\.\d+\.(attention|self_attn)$", name):
+            module.register_forward_hook(lambda *_, name=name: calls.append(name))
+    return calls
+
+
+@pytest.mark.parametrize("model_type", ["bert", "llama"])
+@pytest.mark.parametrize("is_lora", [True, False])
+def test_activations_are_recomputed_and_change_nothing(folders, tmp_path, model_type, is_lora):
+    lora = Lora(4, 0.1) if is_lora else None
+    plain, recomputed = (
+        build_classifier(model_of(model_type), folders[model_type], lora=lora, seed=3) for _ in range(2)
+    )
     save_memory(recomputed)
-    training_of(plain, tmp_path / "plain").run()
-    training_of(recomputed, tmp_path / "recomputed").run()
+    recipe = recipe_of(max_epochs=1, learning_rate=1e-3)
+    calls, kept = [], []
+    for scorer, name in ((plain, "plain"), (recomputed, "recomputed")):
+        calls.append(forward_passes(scorer))
+        training = training_of(scorer, tmp_path / name, recipe)
+        kept.append(kept_for_backward(training))
+        training.run()
+    # Scoring tuning runs each layer once in both; a step runs it once, and once again when recomputed.
+    steps, n_layers = training.now.step, len(set(calls[0]))
+    assert n_layers == 2
+    assert len(calls[1]) - len(calls[0]) == n_layers * (steps + 2)  # rehearsed, and looked at above
+    assert kept[1] < kept[0] / 2
     assert largest_difference(weights(plain), weights(recomputed)) < 1e-6
+
+
+def kept_for_backward(training) -> int:
+    """Bytes that one forward pass keeps for the backward pass, weights left out."""
+    held: dict[int, int] = {}
+    weights_at = {weight.data_ptr() for weight in training.scorer.parameters()}
+
+    def hold(tensor):
+        if tensor.data_ptr() not in weights_at:
+            held[tensor.data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    before = random_state()
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        training.scorer.train()
+        loss = training.scorer(*training.scorer.collate(training.lesson.tokens[:8])).sum()
+    loss.backward()
+    training.optimiser.zero_grad(set_to_none=True)
+    restore_random_state(before)
+    return sum(held.values())
 
 
 class Scarce:
@@ -131,6 +184,38 @@ def test_the_state_before_a_failed_step_is_restored(folder, tmp_path):
     training_of(second, tmp_path / "second", micro_batch=8).run()
     assert memory.failed == 1
     assert largest_difference(weights(first), weights(second)) == 0
+
+
+def test_memory_that_runs_out_at_the_second_micro_batch_leaves_no_trace_of_the_first(folder, tmp_path):
+    """With dropout on, to the bit: the step is the one that half the micro-batch takes at once."""
+    plenty, scarce = (tiny_classifier(folder, "bert") for _ in range(2))
+    calm = training_of(plenty, tmp_path / "calm", micro_batch=4)
+    step = calm._step
+
+    def halved_at_the_second_step():
+        calm.now.micro_batch = 2 if calm.now.step else 4
+        step()
+
+    calm._step = halved_at_the_second_step
+    calm.run()
+    interrupted = training_of(scarce, tmp_path / "interrupted", micro_batch=4)
+    read, sizes = scarce.read, []
+
+    def fails_once(ids, mask):
+        found = read(ids, mask)
+        sizes.append(len(ids))
+        # The rehearsal, the two halves of step 1, the first half of step 2; its second half finds no memory.
+        if len(sizes) == 5:
+            assert sizes == [2, 4, 4, 4, 4]
+            assert any(weight.grad is not None for weight in scarce.trainable().values())
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return found
+
+    scarce.read = fails_once
+    trained = interrupted.run()
+    assert (trained.halvings, interrupted.now.micro_batch) == (1, 2)
+    assert sizes[5:9] == [2, 2, 2, 2]  # the same eight texts, in twice as many parts
+    assert largest_difference(weights(plenty), weights(scarce)) == 0
 
 
 def test_memory_that_runs_out_in_the_optimiser_goes_back_to_the_checkpoint(folder, tmp_path):
