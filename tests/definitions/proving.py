@@ -92,7 +92,7 @@ def judged(name: str, worlds: int, mutants: Sequence[Mutant] | None = None) -> V
 
 
 def judged_where_kinds_meet(names: Collection[tuple[Any, ...]], worlds: int) -> Verdicts:
-    """Run mutants on all kinds of tasks at once, and on single worlds: those named, and those of no template."""
+    """Run mutants named, and those of no template, on all kinds of tasks at once and on single worlds."""
     template = STUDIES[EVERY_KIND]
     elsewhere = {mutant.name for other in TEMPLATES.values() for mutant in mutants_for(other)}
     mutants = [m for m in mutants_for(template) if m.name in names or m.name not in elsewhere]

@@ -128,8 +128,9 @@ def _birth(row: Row) -> tuple[int, int, int] | None:
     month = 1 if month is None else month
     if year is None or not 1 <= month <= 12:
         return None
-    has_day = day is not None and 1 <= day <= monthrange(year, month)[1]
-    return year, month, day if has_day else 1
+    if day is None or not 1 <= day <= monthrange(year, month)[1]:
+        day = 1
+    return year, month, day
 
 
 def _add_visit(record: Record, row: Row) -> None:
