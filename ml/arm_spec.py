@@ -15,6 +15,7 @@ LIBRARIES = (
     "scikit-learn",
     "scipy",
     "skops",
+    "tokenizers",
     "torch",
     "transformers",
 )
