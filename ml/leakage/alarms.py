@@ -1,14 +1,15 @@
 """Alarms: checks that judge a statistic, and how often all of them together may be wrong in a run.
 
-A family of alarms shares one rate of false alarms: those that only warn 1 in 100 runs, those that can block 1
-in 100,000. Each alarm of a run, on each task, gets an equal part (Bonferroni), and an alarm that looks at many
-things divides its part among them. It fires when chance is excluded at its part *and* the effect is as large
-as the alarm says it must be: at a million examples a trifle is no leak.
+A family of alarms shares one rate of false alarms: those that only warn 1 in 100 runs, those that can
+block 1 in 100,000. Each alarm of a run, on each task, gets an equal part (Bonferroni), and an alarm that
+looks at many things divides its part among them. It fires when chance is excluded at its part *and* the
+effect is as large as the alarm says it must be: at a million examples a trifle is no leak.
 
 Inference is by person: one labelled example each, drawn by a hash that no order of ids shares. Labels of
 held-out are never read (METHODS 19): train and tuning say enough about how the data were made.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ class Evidence:
         minimum: effect below which nothing is said, however sure.
         smallest: effect that chance would have been excluded for.
         what: the statistic in words.
+        unseen: what could not be seen, where `smallest` does not say it.
     """
 
     looked_at: int
@@ -79,6 +81,16 @@ class Evidence:
     minimum: float
     smallest: float
     what: str
+    unseen: str = ""
+
+    @property
+    def limits(self) -> str:
+        """What could not be seen, in words."""
+        if self.unseen:
+            return self.unseen
+        needed = max(self.minimum, self.smallest)
+        size = f"nothing below {needed:.3g}" if math.isfinite(needed) else "nothing of any size"
+        return f"{self.what}: {size} at so many examples."
 
 
 def level(alarm: str, n_tasks: int) -> float:
@@ -94,13 +106,11 @@ def level(alarm: str, n_tasks: int) -> float:
 def finding(alarm: str, shown: Shown, evidence: Evidence, *, looks: int = 1, arm: str = "") -> Finding:
     """Judge what an alarm saw in one of its `looks`."""
     part = level(alarm, shown.n_tasks) / looks
-    fires = evidence.p_value <= part and evidence.effect >= evidence.minimum
-    needed = max(evidence.minimum, evidence.smallest)
     return Finding(
         looked_at=evidence.looked_at,
-        found=int(fires),
+        found=int(evidence.p_value <= part and evidence.effect >= evidence.minimum),
         note=f"{evidence.what}: {evidence.effect:.3g} (chance at most {evidence.p_value:.1g}).",
-        cannot_see=f"{evidence.what}: nothing below {needed:.3g} at this number of examples.",
+        cannot_see=evidence.limits,
         arm=arm,
     )
 
@@ -111,14 +121,18 @@ def judged(shown: Shown) -> pd.DataFrame:
 
 
 def strongest(alarm: str, shown: Shown, seen: Sequence[Evidence]) -> Finding:
-    """Judge several pieces of evidence as looks of one alarm; report the strongest and count those firing."""
+    """Judge several pieces of evidence as looks of one alarm; report what fires, or else the strongest.
+
+    Of looks with one minimum, the one that could see least says what could not be seen.
+    """
     if not seen:
         return Finding(0, 0)
     findings = [finding(alarm, shown, evidence, looks=len(seen)) for evidence in seen]
-    best = min(range(len(seen)), key=lambda n: (not findings[n].found, seen[n].p_value))
+    best = min(range(len(seen)), key=lambda n: seen[n].p_value)
+    blindest = {one.minimum: one for one in sorted(seen, key=lambda one: one.smallest)}
     return Finding(
         looked_at=min(one.looked_at for one in findings),
         found=int(any(one.found for one in findings)),
         note=" ".join(one.note for one in findings if one.found) or findings[best].note,
-        cannot_see=" ".join(one.cannot_see for one in findings),
+        cannot_see=" ".join(one.limits for one in blindest.values()),
     )

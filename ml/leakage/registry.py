@@ -3,7 +3,18 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ml.leakage import fitting, independence, labels, lineage
+from ml.leakage import (
+    fitting,
+    independence,
+    indexing,
+    labels,
+    lineage,
+    order,
+    permutation,
+    presence,
+    shortcuts,
+    texts,
+)
 from ml.leakage.rows import LeakCheck, Stage
 from ml.leakage.shown import Shown
 from ml.task_definition import Task
@@ -13,6 +24,12 @@ CHECKS: tuple[LeakCheck, ...] = (
     *labels.CHECKS,
     *independence.CHECKS,
     *fitting.CHECKS,
+    *presence.CHECKS,
+    *indexing.CHECKS,
+    *order.CHECKS,
+    *texts.CHECKS,
+    *shortcuts.CHECKS,
+    *permutation.CHECKS,
 )
 
 

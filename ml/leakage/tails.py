@@ -4,6 +4,8 @@ Alarms that block share 1 in 100,000: each is judged near 1 in 10 million, where
 never been checked. Only `contrast_tail` is one, and only alarms that warn use it.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,8 +145,8 @@ def shares_tail(first: tuple[int, int], second: tuple[int, int], allowed: float)
     if not first[1] or not second[1] or apart(0.0) <= 0:
         return 1.0
     if apart(-300.0) > 0:
-        return float(np.exp(-300.0))
-    return float(np.exp(optimize.brentq(apart, -300.0, 0.0)))
+        return math.exp(-300.0)
+    return math.exp(_root(apart, -300.0, 0.0))
 
 
 def distributions_tail(first: npt.ArrayLike, second: npt.ArrayLike, allowed: float) -> tuple[float, float]:
@@ -185,26 +187,28 @@ def auroc_smallest(n_cases: int, n_others: int, limit: float, level: float) -> f
     few = min(n_cases, n_others)
     if few == 0 or auroc_tail(1.0, few, few, limit) > level:
         return float("inf")
-    return float(optimize.brentq(lambda a: float(auroc_tail(a, few, few, limit)) - level, limit + 1e-9, 1.0))
+    return _root(lambda a: float(auroc_tail(a, few, few, limit)) - level, limit + 1e-9, 1.0)
 
 
-def contrast_tail(
-    y_true: npt.ArrayLike, shortcut: npt.ArrayLike, full: npt.ArrayLike, share: float
-) -> tuple[float, float]:
-    """Return (AUROC of the shortcut - 0.5) - share x (AUROC of the full model - 0.5), and its chance.
+def contrast_tail(y_true: npt.ArrayLike, shortcut: npt.ArrayLike, full: npt.ArrayLike, share: float) -> float:
+    """Chance of (AUROC of the shortcut - 0.5) - share x (AUROC of the full model - 0.5), truly 0 or less.
 
-    The chance where it is truly 0 or less: DeLong's covariance and the normal distribution.
+    DeLong's covariance and the normal distribution.
     """
     labels = np.asarray(y_true, dtype=np.float64)
     parts = [_placements(labels, np.asarray(scores, dtype=np.float64)) for scores in (shortcut, full)]
     cases, others = (of_shortcut - share * of_full for of_shortcut, of_full in zip(*parts, strict=True))
     if min(cases.size, others.size) < 2:
-        return 0.0, 1.0
+        return 1.0
     contrast = float(cases.mean()) - (1 - share) / 2
     error = float(np.sqrt(cases.var(ddof=1) / cases.size + others.var(ddof=1) / others.size))
     if error < 1e-12:
-        return contrast, 0.0 if contrast > 1e-12 else 1.0
-    return contrast, float(stats.norm.sf(contrast / error))
+        return 0.0 if contrast > 1e-12 else 1.0
+    return float(stats.norm.sf(contrast / error))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.brentq(function, low, high))  # pyright: ignore[reportArgumentType]
 
 
 def _placements(labels: FloatArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,36 @@
+"""Near-duplicates against every pair compared in plain Python."""
+
+import numpy as np
+import pytest
+
+from ml.leakage.near_duplicates import near_duplicates
+
+
+def brute(words, split, jaccard):
+    sets = [{tuple(t[n : n + 3]) for n in range(max(1, len(t) - 2))} for t in words]
+    found = np.zeros(len(words), dtype=bool)
+    for i in range(len(words)):
+        for j in range(i):
+            both = len(sets[i] & sets[j])
+            if split[i] != split[j] and both >= jaccard * len(sets[i] | sets[j]) - 1e-9:
+                found[[i, j]] = True
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("jaccard", [0.5, 0.85, 1.0])
+def test_it_finds_what_comparing_every_pair_finds(seed, jaccard):
+    rng = np.random.default_rng(seed)
+    words = []
+    for _ in range(120):
+        if words and rng.random() < 0.5:  # a copy with some words changed
+            text = list(words[rng.integers(len(words))])
+            for place in rng.integers(0, len(text), rng.integers(0, 4)):
+                text[place] = f"w{rng.integers(30)}"
+        else:
+            text = [f"w{n}" for n in rng.integers(0, 30, rng.integers(1, 60))]
+        words.append(text)
+    split = rng.integers(0, 3, 120)
+    expected = brute(words, split, jaccard)
+    assert expected.any()
+    assert (near_duplicates(words, split, jaccard) == expected).all()
