@@ -2,8 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,43 +17,48 @@ from ml.inputs.count import read_count_columns, read_count_features, write_count
 from ml.inputs.examples import read_examples
 from ml.inputs.view import CountOptions
 from ml.models.registry import MODELS
-
-# At 180 held-out cases of 900 four see a mean AUROC of 0.57 and more, twenty one of 0.53 and more.
-REPETITIONS = {"full": 20, "smoke": 4}
+from ml.strict import read_fields
 
 
 def write_random_labels(
-    examples: Path,
-    target: Path,
-    options: CountOptions,
+    root: Path,
+    task: str,
     *,
+    arm: str,
     model: str,
+    options: Mapping[str, Any],
     n_configurations: int,
     repetitions: int,
     seed: int,
     progress: Callable[[str], None],
-) -> dict[str, int]:
-    """Write held-out scores of an arm fitted on dealt labels, a row an example and repetition; return counts.
+) -> Path:
+    """Write what an arm scores of held-out examples after labels were dealt at random; return the file.
+
+    It is `random_labels/<task>/<arm>.parquet` below `root`: repetition, y_true (as dealt), y_score.
 
     Args:
-        examples: the task's cut.
-        target: Parquet file: repetition, y_true (as dealt), y_score.
+        root: a home.
+        task: whose cut.
+        arm: of regime `fit`.
+        model: row of the registry.
         options: of the count view that the arm reads.
-        model: row of the registry, of regime `fit`.
-        n_configurations: tried, as by the arm.
+        n_configurations: tried each time.
         repetitions: dealings of labels.
         seed: of the dealings and fits.
         progress: told what happens.
     """
-    streams = np.random.SeedSequence(seed).spawn(repetitions)
+    examples = root / "tasks" / task / "examples"
+    counts = read_fields(CountOptions, options, where=f"the input of arm `{arm}`")
     tables = []
-    for number, stream in enumerate(streams):
-        tables.append(repeat(examples, options, model, n_configurations, np.random.default_rng(stream)))
-        progress(f"{model}: {number + 1} of {repetitions} fits on labels dealt at random")
-    table = pd.concat([table.assign(repetition=number) for number, table in enumerate(tables)])
+    for number, stream in enumerate(np.random.SeedSequence(seed).spawn(repetitions)):
+        own = repeat(examples, counts, model, n_configurations, np.random.default_rng(stream))
+        tables.append(own.assign(repetition=number)[["repetition", "y_true", "y_score"]])
+        progress(f"{arm}: {number + 1} of {repetitions} fits on labels dealt at random")
+    target = root / "random_labels" / task / f"{arm}.parquet"
+    target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as temporary:
-        table[["repetition", "y_true", "y_score"]].to_parquet(temporary, index=False)
-    return {"repetitions": repetitions, "examples": len(tables[0])}
+        pd.concat(tables).to_parquet(temporary, index=False)
+    return target
 
 
 def repeat(
