@@ -9,7 +9,6 @@ import numpy as np
 
 from ml.models.model import Model
 
-
 Purpose = Literal["fit", "select", "recalibrate"]
 
 
