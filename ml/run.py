@@ -157,6 +157,29 @@ def own_date(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     )
 
 
+def leakage(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Look for leaks in what the models of one task were shown, or in how they scored."""
+    from ml.leakage.registry import run_checks
+    from ml.leakage.shown import open_shown
+    from ml.random_labels import write_random_labels
+    from ml.tasks import read_tasks
+
+    seeds, root = Path(arguments["seeds"]), Path(arguments["root"])
+    for arm in arguments["count_arms"]:
+        write_random_labels(root, arguments["task"], **arm, seed=arguments["seed"], progress=progress)
+    with open_shown(
+        root,
+        read_tasks(seeds)[arguments["task"]],
+        seeds=seeds,
+        views=arguments["views"],
+        arms=arguments["arms"],
+        refits=[arm["arm"] for arm in arguments["count_arms"]],
+        seed=arguments["seed"],
+        n_tasks=arguments["n_tasks"],
+    ) as shown:
+        return {"rows": run_checks(shown, arguments["stage"], progress)}
+
+
 TASK_TABLES = ("metrics", "verdicts", "curves", "checks", "ceiling")
 
 STEPS: dict[str, Callable[[dict[str, Any], Progress], dict[str, Any]]] = {
@@ -167,6 +190,7 @@ STEPS: dict[str, Callable[[dict[str, Any], Progress], dict[str, Any]]] = {
     "oracle": oracle,
     "evaluate": evaluate,
     "own_date": own_date,
+    "leakage": leakage,
 }
 
 

@@ -69,6 +69,15 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class SignedOff:
+    """A check that may fail on a task without stopping it, with the reason, which the report prints first."""
+
+    check: str
+    task: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Study:
     """A whole protocol; `sha256` names it in every result."""
 
@@ -80,6 +89,7 @@ class Study:
     comparisons: tuple[Comparison, ...]
     source: Source
     inputs: tuple[InputView, ...] = ()
+    signed_off: tuple[SignedOff, ...] = ()
     seed: int = 20261121
     seeds: int = 3
     draws: int = 5
@@ -104,9 +114,14 @@ class Study:
 
 
 def read_study(
-    path: Path, *, tasks: Collection[str], models: Collection[str], regimes: Collection[str]
+    path: Path,
+    *,
+    tasks: Collection[str],
+    models: Collection[str],
+    regimes: Collection[str],
+    signable: Collection[str] = (),
 ) -> Study:
-    """Read a study strictly against the names of tasks, models and regimes that exist.
+    """Read a study strictly against the names of tasks, models, regimes and checks to sign off that exist.
 
     Raises:
         InputError: no such file, no TOML, an unknown key or name, a missing or impossible value.
@@ -122,6 +137,7 @@ def read_study(
         raise InputError(f"`{path.name}` is not TOML: it is not UTF-8") from error
     study = _parse(given, path.name)
     _require_names(study, tasks=tasks, models=models, regimes=regimes)
+    _require_signable(study, signable)
     _require_values(study)
     return study
 
@@ -135,6 +151,10 @@ def _parse(given: dict[str, Any], where: str) -> Study:
         "comparisons": tuple(
             read_fields(Comparison, row, where=f"[[comparison]] number {n} of {where}")
             for n, row in enumerate(_tables(given, "comparison", where), start=1)
+        ),
+        "signed_off": tuple(
+            read_fields(SignedOff, row, where=f"[[signed_off]] number {n} of {where}")
+            for n, row in enumerate(_tables(given, "signed_off", where), start=1)
         ),
     }
     views = read_views(_tables(given, "input", where), where=where)
@@ -178,6 +198,20 @@ def _require_names(
     for row in study.comparisons:
         _known("arm", [row.challenger, row.reference], arms, "a [[comparison]]")
         _known("task", [row.task], study.tasks, "a [[comparison]]")
+
+
+def _require_signable(study: Study, signable: Collection[str]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for row in study.signed_off:
+        where = "a [[signed_off]]: only these checks may be signed off, the others stop or warn"
+        _known("check", [row.check], signable, where)
+        _known("task", [row.task], study.tasks, "a [[signed_off]]")
+        if not row.reason.strip():
+            raise InputError(f"Wrong value {row.reason!r} for `reason` of [[signed_off]] `{row.check}`."
+                             " Allowed: why a failure is no leak here, in words")  # fmt: skip
+        if (row.check, row.task) in seen:
+            raise InputError(f"Check `{row.check}` is signed off twice for task `{row.task}`")
+        seen.add((row.check, row.task))
 
 
 def _known(what: str, names: Iterable[str], allowed: Collection[str], where: str) -> None:

@@ -22,7 +22,7 @@ from orchestration.held_out import log_reading
 from orchestration.inputs import arm_inputs, embedding_store, input_path
 from orchestration.platform import Platform
 from orchestration.step import Computed, blocking_row, carry_out, result, upstream
-from orchestration.tasks import OWNERS, refusal_by
+from orchestration.tasks import OWNERS, leakage_step, refusal_by
 from orchestration.versions import library_versions
 
 TRAINED_NETWORKS = ("lora", "full", "verbalizer")
@@ -102,6 +102,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
     inputs = arm_inputs(platform, arm)
     home = platform.home
     parts = arm.of if arm.regime == "stack" else ()
+    judged = (f"{task.task}/examples", leakage_step(task.task))
     read_steps = [
         *(f"{task.task}/{shown.name}" for shown in inputs),
         *(step_name(task.task, part) for part in parts),
@@ -110,7 +111,7 @@ def arm_asset(platform: Platform, task: Task, arm: Arm) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey(step.split("/")) for step in (f"{task.task}/examples", *read_steps)],
+        deps=[dg.AssetKey(step.split("/")) for step in (*judged, *read_steps)],
         group_name=task.task,
         owners=OWNERS,
         kinds={model.kind, "pytorch" if arm.regime in TRAINED_NETWORKS else "scikitlearn"},

@@ -14,6 +14,13 @@ from ml.tasks import Task
 from orchestration.arms import step_name
 from orchestration.child import run_child
 from orchestration.held_out import log_reading, readings
+from orchestration.leakage import (
+    arms_with_leaks,
+    check_results,
+    check_specs,
+    leak_checks,
+    look_at_scores,
+)
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform
 from orchestration.step import Computed, Record, carry_out, result, upstream
@@ -32,6 +39,7 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
     home, study = platform.home, platform.study
     target = home.evaluation / task.task
     with_oracle = has_oracle(platform, task)
+    checks = leak_checks(platform, task, "scores")
 
     @dg.asset(
         key=key,
@@ -43,6 +51,7 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"scikitlearn"},
         description="Metrics with intervals over persons, verdicts and curves; unsuppressed, they stay here.",
+        check_specs=check_specs(checks, key),
         code_version=code_key("ml.evaluation.evaluate")[:16],
     )
     def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -51,7 +60,11 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         for name, arm in arms.items():
             if not arm.refused:  # reused scores under an edited protocol are a reading too
                 log_reading(platform, context.run_id, task.task, name)
-        arguments = _arguments(platform, task, arms, with_oracle=oracle is not None and not oracle.refused)
+        judged = look_at_scores(platform, context, task, arms)
+        leaking = arms_with_leaks(judged, [name for name, arm in arms.items() if not arm.refused])
+        arguments = _arguments(
+            platform, task, arms, leaking, with_oracle=oracle is not None and not oracle.refused
+        )
 
         def compute(cost: Cost) -> Computed:
             if not arguments["predictions"]:
@@ -76,23 +89,27 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
             compute=compute,
             task=task.task,
         )
-        return result(record, key)
+        return result(record, key)._replace(check_results=check_results(judged, checks, key))
 
     return evaluation
 
 
 def _arguments(
-    platform: Platform, task: Task, arms: dict[str, Record], *, with_oracle: bool
+    platform: Platform,
+    task: Task,
+    arms: dict[str, Record],
+    leaking: dict[str, str],
+    *,
+    with_oracle: bool,
 ) -> dict[str, Any]:
     study, home = platform.study, platform.home
     comparisons = [dataclasses.asdict(row) for row in study.comparisons if row.task == task.task]
+    refused = {name: arm.refused["reason"] for name, arm in arms.items() if arm.refused} | leaking
     return {
         "task": task.task,
         "title": task.title,
-        "predictions": {
-            name: str(home.predictions(task.task, name)) for name, arm in arms.items() if not arm.refused
-        },
-        "refused": {name: arm.refused["reason"] for name, arm in arms.items() if arm.refused},
+        "predictions": {name: str(home.predictions(task.task, name)) for name in arms if name not in refused},
+        "refused": refused,
         "oracle": str(home.oracle(task.task)) if with_oracle else None,
         "comparisons": comparisons,
         "n_bootstrap": study.bootstrap_replicates,

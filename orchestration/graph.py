@@ -6,6 +6,7 @@ from orchestration.arms import arm_asset, draws_asset, has_draws
 from orchestration.dbt import warehouse_assets
 from orchestration.evaluation import evaluation_asset
 from orchestration.inputs import input_assets
+from orchestration.leakage import leakage_asset
 from orchestration.oracle import has_oracle, oracle_asset
 from orchestration.platform import Platform
 from orchestration.publish import published_asset
@@ -29,6 +30,7 @@ def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg
         published_asset(platform),
         *(examples_asset(platform, task) for task in tasks),
         *(asset for task in tasks for asset in input_assets(platform, task)),
+        *(leakage_asset(platform, task) for task in tasks),
         *(oracle_asset(platform, task) for task in tasks if has_oracle(platform, task)),
         *(draws_asset(platform, task) for task in tasks if has_draws(platform)),
         *(arm_asset(platform, task, arm) for task in tasks for arm in platform.study.arms),

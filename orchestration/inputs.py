@@ -12,7 +12,6 @@ from ml.cost import Cost
 from ml.embedding.encoder import encoder_configuration
 from ml.embedding.store import EncoderConfiguration, store_folder
 from ml.inputs.count import write_count_features
-from ml.inputs.recompute import recompute
 from ml.inputs.sequence import write_patient_sequences
 from ml.inputs.text import instruction_prefix
 from ml.inputs.view import CountOptions, ModelInput, SequenceOptions, TextOptions
@@ -22,18 +21,17 @@ from ml.refusal import RefusalError
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.child import run_child
-from orchestration.expectations import judge
 from orchestration.platform import Platform
 from orchestration.step import Computed, carry_out, find_record, result, upstream
-from orchestration.tasks import OWNERS, blocked_by, not_made, refusal_by
+from orchestration.tasks import OWNERS, blocked_by, leakage_step, not_made, refusal_by
 from orchestration.versions import library_versions
 
 EMBEDDED_REGIMES = ("frozen",)
 LIBRARIES = ("duckdb", "numpy", "pandas", "pyarrow")
 CODE = {
-    "text": ("ml.inputs.text", "ml.inputs.recompute", "ml.embedding.tokens"),
-    "sequence": ("ml.inputs.sequence", "ml.inputs.recompute"),
-    "counts": ("ml.inputs.count", "ml.inputs.recompute"),
+    "text": ("ml.inputs.text", "ml.embedding.tokens"),
+    "sequence": ("ml.inputs.sequence",),
+    "counts": ("ml.inputs.count",),
 }
 DESCRIPTIONS = {
     "text": "Each example's record in words, cut to a context. Never shown here.",
@@ -83,41 +81,24 @@ def input_assets(platform: Platform, task: Task) -> Iterable[dg.AssetsDefinition
 def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinition:
     key = dg.AssetKey([task.task, shown.name])
     view, folder = shown.view, input_path(platform, task.task, shown)
-    check = f"{shown.name}_can_be_recomputed"
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey("published"), dg.AssetKey([task.task, "examples"])],
+        deps=[dg.AssetKey([task.task, "examples"])],
         group_name=task.task,
         owners=OWNERS,
         kinds={"parquet"},
         description=DESCRIPTIONS[view.kind],
-        check_specs=[
-            dg.AssetCheckSpec(
-                check,
-                asset=key,
-                description="A sample, and what was fitted on train, made again from the snapshot (L01).",
-            )
-        ],
         code_version=code_key(*CODE[view.kind])[:16],
     )
     def input_view(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         examples = upstream(platform, f"{task.task}/examples")
-        published = upstream(platform, "published", verify=False)
         reason = blocked_by(platform, task.task)
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
                 return not_made(reason, stale=[folder])
-            made = _computed(lambda: _write(platform, task, shown, cost, context.log.info), stale=[folder])
-            if made.refused:
-                return made
-            upstream(platform, "published")  # the check reads it
-            looked_at, found = recompute(
-                platform.home.published, task.task, folder, view, seed=platform.study.seed
-            )
-            row = _check_row(check, task.task, looked_at=looked_at, found=found)
-            return dataclasses.replace(made, checks=judge([row]))
+            return _computed(lambda: _write(platform, task, shown, cost, context.log.info), stale=[folder])
 
         record = carry_out(
             platform,
@@ -125,10 +106,8 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
             f"{task.task}/{shown.name}",
             key={
                 "examples": examples.data_version,
-                "published": published.data_version,
                 "blocked": reason,
                 "view": dataclasses.asdict(view),
-                "seed": platform.study.seed,
                 **_tokenizer_key(task, shown),
                 "code": code_key(*CODE[view.kind]),
                 "libraries": library_versions(*LIBRARIES),
@@ -137,9 +116,7 @@ def _view(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDefinit
             compute=compute,
             task=task.task,
         )
-        if record.refused:
-            return result(record, key)._replace(check_results=[_not_run(check, key)])
-        return result(record, key, [check])
+        return result(record, key)
 
     return input_view
 
@@ -174,7 +151,7 @@ def _embedding(platform: Platform, task: Task, shown: ModelInput) -> dg.AssetsDe
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey([task.task, shown.text.name])],
+        deps=[dg.AssetKey([task.task, shown.text.name]), dg.AssetKey(leakage_step(task.task).split("/"))],
         group_name=task.task,
         owners=OWNERS,
         kinds={"pytorch", "huggingface"},
@@ -241,14 +218,6 @@ def _computed(make: Callable[[], dict[str, Any]], *, stale: Sequence[Path]) -> C
     return not_made(**made["refused"], stale=stale) if "refused" in made else Computed(made)
 
 
-def _not_run(check: str, key: dg.AssetKey) -> dg.AssetCheckResult:
-    """Tell Dagster that a check had nothing to look at: no pass, and no failure that blocks."""
-    severity = dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(
-        check_name=check, asset_key=key, passed=False, severity=severity, description="Not run: not made."
-    )
-
-
 def _encoder(task: Task, shown: ModelInput) -> EncoderConfiguration:
     options = shown.view.options
     assert isinstance(options, TextOptions) and shown.model is not None and shown.max_tokens is not None
@@ -278,8 +247,3 @@ def _tokenizer_key(task: Task, shown: ModelInput) -> dict[str, Any]:
         "tokenizer": library_versions("transformers", "tokenizers"),
         "run": module_key("ml.run"),
     }
-
-
-def _check_row(name: str, task: str, *, looked_at: int, found: int) -> dict[str, Any]:
-    counts = {"looked_at": looked_at, "found": found, "limit": 0}
-    return {"name": name, "task": task, **counts, "severity": "block"}

@@ -9,6 +9,7 @@ from typing import Any
 from ml.adaptation.names import REGIME_NAMES
 from ml.artefact import read_json, write_json
 from ml.compatibility import require_possible_arms
+from ml.leakage.catalogue import signable_checks
 from ml.models.registry import MODELS
 from ml.strict import InputError
 from ml.study import Study, read_study
@@ -74,7 +75,9 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     study_path = Path(environment.get("SECOND_OPINION_STUDY") or ROOT / "studies" / "demo.toml")
     if not study_path.is_absolute() and not study_path.exists():
         study_path = ROOT / study_path
-    study = read_study(study_path, tasks=tasks, models=MODELS, regimes=REGIME_NAMES)
+    study = read_study(
+        study_path, tasks=tasks, models=MODELS, regimes=REGIME_NAMES, signable=signable_checks()
+    )
     require_possible_arms(study, MODELS)
     given_source = _existing(environment, "SECOND_OPINION_SOURCE")
     if given_source and study.source.simulate:

@@ -13,12 +13,13 @@ from ml.run import TASK_TABLES
 from orchestration.arms import draws_step, has_draws, step_name
 from orchestration.evaluation import evaluation_step
 from orchestration.inputs import study_inputs
+from orchestration.leakage import score_step
 from orchestration.lock import release
 from orchestration.platform import Platform, now
 from orchestration.report_facts import collect_facts
 from orchestration.sensitivity import sensitivity_steps
 from orchestration.step import Computed, Record, blocking_row, carry_out, find_record, result, upstream
-from orchestration.tasks import OWNERS
+from orchestration.tasks import OWNERS, leakage_step
 from orchestration.versions import library_versions
 
 NAME = "report"
@@ -95,10 +96,11 @@ def study_records(platform: Platform) -> dict[str, Record]:
     for task in platform.tasks:
         names += [f"{task}/examples"]
         names += [f"{task}/{shown.name}" for shown in study_inputs(platform)]
+        names += [leakage_step(task)]
         names += [draws_step(task)] if has_draws(platform) else []
         names += [f"{task}/oracle"] if find_record(platform, f"{task}/oracle") else []
         names += [step_name(task, arm.name) for arm in platform.study.arms]
-        names += [*sensitivity_steps(platform, task), evaluation_step(task)]
+        names += [*sensitivity_steps(platform, task), score_step(task), evaluation_step(task)]
     return {name: upstream(platform, name, verify=False) for name in names}
 
 

@@ -17,8 +17,10 @@ from ml.report.facts import (
     LabelCount,
     Refusal,
     ReportFacts,
+    SignOff,
     SplitSize,
     TaskFacts,
+    Unseen,
 )
 from ml.report.task_words import cohort_sentence, label_sentence
 from ml.study import Arm
@@ -27,10 +29,12 @@ from orchestration.arms import step_name
 from orchestration.evaluation import evaluation_step
 from orchestration.held_out import readings
 from orchestration.home import ROOT
+from orchestration.leakage import arms_with_leaks, score_step
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform, read_registrations
 from orchestration.sensitivity import sensitivity_steps
 from orchestration.step import Record
+from orchestration.tasks import leakage_step
 from orchestration.versions import library_versions
 
 LIBRARIES = ("dagster", "dbt-core", "duckdb", "lightgbm", "numpy", "scikit-learn", "torch", "transformers")
@@ -63,6 +67,8 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         ),
         arms=tuple(_arm(arm) for arm in study.arms),
         refusals=_refusals(platform, records),
+        sign_offs=_sign_offs(platform, records),
+        unseen=_unseen(records),
         git_commit=_git_commit(),
         seeds=seeds,
         libraries=library_versions(*LIBRARIES),
@@ -127,7 +133,10 @@ def _task(platform: Platform, task: Task, in_cohort: int, records: dict[str, Rec
         left_out=tuple((row.source_row, row.reason) for row in task.left_out),
         concept_sets=tuple(ConceptSetFacts(**row) for row in cut["concept_sets"]),
         label_counts=tuple(LabelCount(*row) for row in by_class),
-        checks_left_out=cut["checks_left_out"],
+        checks_left_out={
+            **cut["checks_left_out"],
+            **records[leakage_step(task.task)].metadata.get("checks_left_out", {}),
+        },
     )
 
 
@@ -158,6 +167,10 @@ def _refusals(platform: Platform, records: dict[str, Record]) -> tuple[Refusal, 
             if record.refused:
                 words = f"{record.refused['guard']}: {record.refused['reason']}"
                 refused.append(Refusal(task, arm.name, words))
+        judged = records[score_step(task)]
+        scored = [arm.name for arm in platform.study.arms if not records[step_name(task, arm.name)].refused]
+        for arm, reason in arms_with_leaks(judged, scored).items():
+            refused.append(Refusal(task, arm, f"leakage: {reason}"))
         for step in sensitivity_steps(platform, task):
             record = records[step]
             if record.refused and record.refused["guard"] != "task_checks":
@@ -168,6 +181,29 @@ def _refusals(platform: Platform, records: dict[str, Record]) -> tuple[Refusal, 
             words = f"{record.refused['guard']}: {record.refused['reason']}"
             refused.append(Refusal(task, "evaluation", words))
     return tuple(refused)
+
+
+def _sign_offs(platform: Platform, records: dict[str, Record]) -> tuple[SignOff, ...]:
+    """Return what the study signed off, with what came of it; the check may not have run."""
+    signed = []
+    for row in platform.study.signed_off:
+        found = [
+            check["passed"]
+            for step in (leakage_step(row.task), score_step(row.task))
+            for check in records[step].checks
+            if check["name"] == row.check
+        ]
+        signed.append(SignOff(row.task, row.check, row.reason, found[0] if found else None))
+    return tuple(signed)
+
+
+def _unseen(records: dict[str, Record]) -> tuple[Unseen, ...]:
+    return tuple(
+        Unseen(row["name"], row["task"], row["cannot_see"])
+        for record in records.values()
+        for row in record.checks
+        if row.get("cannot_see")
+    )
 
 
 def _git_commit() -> str:

@@ -22,6 +22,7 @@ from ml.cost import Cost, measured
 from orchestration.lock import take
 from orchestration.platform import Platform, now
 
+SHOWN_OF_CHECK = ("looked_at", "found", "limit", "note", "cannot_see")
 WEIGHT_GUARDS = ("weights_differ", "tokenizer_of_another_model")
 
 
@@ -173,7 +174,7 @@ def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetChec
         asset_key=asset_key,
         passed=bool(row["passed"]),
         severity=severity,
-        metadata={name: row[name] for name in ("looked_at", "found", "limit")},
+        metadata={name: row[name] for name in SHOWN_OF_CHECK if row.get(name, "") != ""},
     )
 
 

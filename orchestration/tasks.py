@@ -23,34 +23,38 @@ from orchestration.versions import library_versions
 OWNERS = ["team:clinical-ml"]
 
 
-def blocked_by(platform: Platform, task: str, inputs: Iterable[ModelInput] = ()) -> str | None:
-    """Return why nothing of a task, or of these inputs, may be learnt from; None if it may."""
-    refusal = refusal_by(platform, task, inputs)
-    return None if refusal is None else refusal["reason"]
+def leakage_step(task: str) -> str:
+    """Name the step that looks for leaks in what the arms of a task are shown."""
+    return f"{task}/leakage"
 
 
-def refusal_by(platform: Platform, task: str, inputs: Iterable[ModelInput] = ()) -> dict[str, str] | None:
-    """Return the guard and reason that keep an arm from a task, or from these inputs; None if nothing does.
-
-    Read from the stored verdicts on the task's examples and, where those passed, on what an arm is shown:
-    checks that failed, and refusals of what was to be made.
-    """
+def blocked_by(platform: Platform, task: str) -> str | None:
+    """Return why nothing of a task may be made: checks on its examples that failed; None if it may."""
     record = upstream(platform, f"{task}/examples", verify=False)
     # No counts of patients: 1 to 10 must not leave, and the check table holds them for those inside.
     more = {name: f" ({words})" for name, words in record.metadata["reasons"].items()}
-    found = [
-        ("task_checks", f"check `{row['name']}` failed{more.get(row['name'], '')}")
-        for row in failed_blocks(record)
-    ]
-    if not found:
-        for shown in inputs:
-            made = upstream(platform, f"{task}/{shown.name}", verify=False)
-            found += [("task_checks", f"check `{row['name']}` failed") for row in failed_blocks(made)]
-            found += [(made.refused["guard"], made.refused["reason"])] if made.refused else []
-    if not found:
+    failed = [f"check `{row['name']}` failed{more.get(row['name'], '')}" for row in failed_blocks(record)]
+    return "; ".join(failed) or None
+
+
+def refusal_by(platform: Platform, task: str, inputs: Iterable[ModelInput]) -> dict[str, str] | None:
+    """Return the guard and reason that keep an arm with these inputs from learning; None if nothing does.
+
+    Read from the stored verdicts on the task's examples, then on what its arms are shown, then from what
+    stopped an input of this arm.
+    """
+    reason = blocked_by(platform, task)
+    if reason is not None:
+        return {"guard": "task_checks", "reason": reason}
+    leaks = failed_blocks(upstream(platform, leakage_step(task), verify=False))
+    if leaks:
+        return {"guard": "leakage", "reason": "; ".join(f"check `{row['name']}` failed" for row in leaks)}
+    made = [upstream(platform, f"{task}/{shown.name}", verify=False) for shown in inputs]
+    refused = [record.refused for record in made if record.refused]
+    if not refused:
         return None
-    reasons = dict.fromkeys(reason for _, reason in found)  # joined arms may share an input
-    return {"guard": found[0][0], "reason": "; ".join(reasons)}
+    reasons = dict.fromkeys(one["reason"] for one in refused)  # joined arms may share an input
+    return {"guard": refused[0]["guard"], "reason": "; ".join(reasons)}
 
 
 def failed_blocks(record: Record) -> list[dict[str, Any]]:

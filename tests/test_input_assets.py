@@ -1,4 +1,4 @@
-"""Which inputs a study's arms read, and that nothing learns from one that cannot be recomputed."""
+"""Which inputs a study's arms read, and that nothing learns from one that leaks."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from ml.inputs.view import BUILT_IN_VIEWS, InputView, ModelInput, TextOptions
 from ml.study import Arm
 from orchestration.home import Home
 from orchestration.inputs import arm_inputs, embedding_store, input_path, study_inputs
-from orchestration.tasks import blocked_by
+from orchestration.tasks import blocked_by, refusal_by
 
 MARKDOWN = InputView("md", "text", TextOptions("markdown"))
 ARMS = (
@@ -66,15 +66,23 @@ def store_record(home: Home, name: str, **more) -> None:
     write_json(path, {**record, **more})
 
 
-def test_an_input_that_cannot_be_recomputed_blocks_those_that_read_it(platform):
+def test_a_leak_keeps_every_arm_from_the_task_and_a_refused_input_those_that_read_it(platform):
     (shown,) = read_by(platform, "gbm")
-    check = {"name": f"{shown.name}_can_be_recomputed", "severity": "block", "passed": False}
     store_record(platform.home, "t/examples")
-    store_record(platform.home, f"t/{shown.name}", checks=[check])
-    assert blocked_by(platform, "t") is None
-    assert blocked_by(platform, "t", [shown]) == "check `count_features_counts_can_be_recomputed` failed"
-    store_record(platform.home, f"t/{shown.name}", checks=[{**check, "passed": True}])
-    assert blocked_by(platform, "t", [shown]) is None
+    store_record(platform.home, f"t/{shown.name}")
+    check = {"name": "no_leak", "severity": "block", "passed": False}
+    for severity, passed, kept in (
+        ("block", False, True),
+        ("signed_off", False, False),
+        ("block", True, False),
+    ):
+        store_record(platform.home, "t/leakage", checks=[{**check, "severity": severity, "passed": passed}])
+        assert blocked_by(platform, "t") is None
+        expected = {"guard": "leakage", "reason": "check `no_leak` failed"} if kept else None
+        assert refusal_by(platform, "t", [shown]) == refusal_by(platform, "t", []) == expected
+    store_record(platform.home, f"t/{shown.name}", refused={"guard": "g", "reason": "r"})
+    assert refusal_by(platform, "t", [shown]) == {"guard": "g", "reason": "r"}
+    assert refusal_by(platform, "t", []) is None
 
 
 def test_an_embedding_knows_its_store_unless_none_was_made(platform):

@@ -10,7 +10,7 @@ from ml.compatibility import require_possible_arms
 from ml.inputs.view import InputView, TextOptions
 from ml.models.registry import MODELS
 from ml.strict import InputError, read_fields
-from ml.study import Arm, Comparison, Simulate, Source, Study, read_study
+from ml.study import Arm, Comparison, SignedOff, Simulate, Source, Study, read_study
 from ml.tasks import read_tasks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,11 +47,20 @@ margin = 0.05
 reason = "a small source"
 """
 
+SIGNED = """
+[[signed_off]]
+check = "no_proxy"
+task = "dhf_1y"
+reason = "the drug is given to everybody"
+"""
+
 
 def read(tmp_path: Path, text: str | bytes) -> Study:
     path = tmp_path / "small.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_study(path, tasks=TASKS, models=MODEL_NAMES, regimes=("fit", "frozen"))
+    return read_study(
+        path, tasks=TASKS, models=MODEL_NAMES, regimes=("fit", "frozen"), signable=("no_proxy",)
+    )
 
 
 def changed(old: str, new: str) -> str:
@@ -118,6 +127,14 @@ WRONG = {
     "margin below nothing": (changed("margin = 0.05", "margin = -0.05"), ["-0.05", "`margin`", "above 0"]),
     "margin not a number": (changed("margin = 0.05", "margin = nan"), ["nan", "`margin`", "above 0"]),
     "margin without end": (changed("margin = 0.05", "margin = inf"), ["inf", "`margin`", "above 0"]),
+    "signed check that may not be": (
+        GOOD + SIGNED.replace("no_proxy", "no_prozy"),
+        ["`no_prozy`", "only these checks may be signed off", "no_proxy"],
+    ),
+    "signed for another task": (GOOD + SIGNED.replace("dhf_1y", "paca_1y"), ["`paca_1y`", "dhf_1y"]),
+    "signed without a reason": (GOOD + SIGNED.rpartition("reason")[0], ["`reason`", "signed_off", "1"]),
+    "signed for nothing": (GOOD + SIGNED.replace("the drug is given to everybody", " "), ["why a failure"]),
+    "signed twice": (GOOD + SIGNED + SIGNED, ["`no_proxy`", "twice", "dhf_1y"]),
     "empty reason": (changed('"a small source"', '"  "'), ["`reason`", "why this margin"]),
     "arm against itself": (changed('reference = "count_lr"', 'reference = "minilm_frozen"'), ["another arm"]),
     "real data that is simulated": (changed('"simulated"', '"real"'), ["'real'", "`data`", "simulated"]),
@@ -278,6 +295,7 @@ OTHER = {
         "comparisons": (),
         "source": Source(path="other"),
         "inputs": (InputView("other", "text", TextOptions()),),
+        "signed_off": (),
         "seed": 1,
         "seeds": 2,
         "draws": 2,
@@ -309,6 +327,7 @@ OTHER = {
         "reason": "o",
         "metric": "o",
     },
+    SignedOff: {"check": "o", "task": "o", "reason": "o"},
     Source: {"path": "o", "simulate": None},
     Simulate: {"persons": 9, "seed": 9},
 }
@@ -318,7 +337,7 @@ def versions(study: Study):
     """Every study that differs from `study` in one field, at any depth."""
     for name, value in OTHER[Study].items():
         yield f"study.{name}", dataclasses.replace(study, **{name: value})
-    for field in ("arms", "comparisons"):
+    for field in ("arms", "comparisons", "signed_off"):
         rows = getattr(study, field)
         for name, value in OTHER[type(rows[0])].items():
             row = dataclasses.replace(rows[0], **{name: value})
@@ -337,7 +356,7 @@ def test_every_field_of_a_study_has_another_value_to_try(cls):
 
 
 def test_every_field_changes_the_hash(tmp_path):
-    study = read(tmp_path, GOOD)
+    study = read(tmp_path, GOOD + SIGNED)
     hashes = {name: other.sha256 for name, other in versions(study)}
     assert len(hashes) == sum(len(values) for values in OTHER.values())
     assert [name for name, sha256 in hashes.items() if sha256 == study.sha256] == []

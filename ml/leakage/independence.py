@@ -3,62 +3,6 @@
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 
-SHORTEST_RECORD = 8  # events; shorter ones are alike by chance
-
-# Records of the persons of the cut as ordered pairs of day and concept; days as they are, and from the first.
-TWINS = """
-with
-split_of_person as (
-    select distinct person_id, split from example
-),
-record as (
-    select
-        clinical_event.person_id,
-        sha256(string_agg(
-            (clinical_event.event_date - date '1900-01-01') || ':' || clinical_event.domain || ':'
-            || clinical_event.concept_id || ':' || clinical_event.source_concept_id || ':'
-            || coalesce(clinical_event.value_as_number::varchar, ''),
-            ' ' order by clinical_event.event_date, clinical_event.domain, clinical_event.concept_id,
-                clinical_event.source_concept_id, clinical_event.value_as_number
-        )) as dated,
-        sha256(string_agg(
-            (clinical_event.event_date - first.event_date) || ':' || clinical_event.domain || ':'
-            || clinical_event.concept_id || ':' || clinical_event.source_concept_id || ':'
-            || coalesce(clinical_event.value_as_number::varchar, ''),
-            ' ' order by clinical_event.event_date, clinical_event.domain, clinical_event.concept_id,
-                clinical_event.source_concept_id, clinical_event.value_as_number
-        )) as relative
-    from clinical_event
-    inner join (
-        select person_id, min(event_date) as event_date from clinical_event
-        where person_id in (select person_id from split_of_person)
-        group by person_id having count(*) >= $shortest
-    ) as first on clinical_event.person_id = first.person_id
-    group by clinical_event.person_id
-),
-twin as (
-    select record.person_id from record inner join split_of_person using (person_id)
-    where dated in (
-        select dated from record inner join split_of_person using (person_id)
-        group by dated having count(distinct split) > 1
-    )
-    or relative in (
-        select relative from record inner join split_of_person using (person_id)
-        group by relative having count(distinct split) > 1
-    )
-)
-select
-    (select count(*) from split_of_person),
-    (select count(*) from twin),
-    (select count(*) from record)
-"""
-
-
-def _twins(shown: Shown) -> Finding:
-    looked_at, found, long_enough = shown.row(TWINS, shortest=SHORTEST_RECORD)
-    note = f"Records of {SHORTEST_RECORD} events or more: {100 * long_enough / looked_at:.0f} of 100."
-    return Finding(looked_at, found, note if looked_at else "")
-
 
 def _own_split(shown: Shown) -> Finding:
     looked_at, found = shown.row(
@@ -101,15 +45,6 @@ def _scored(shown: Shown) -> list[Finding]:
 
 
 CHECKS = (
-    LeakCheck(
-        "no_record_stands_in_two_splits",
-        ("L22",),
-        "blocks",
-        f"No two persons of different splits have the same record of {SHORTEST_RECORD} events or more, dates"
-        " as they are or counted from the first: one human under two ids.",
-        "One human whose two records differ, and short records.",
-        _twins,
-    ),
     LeakCheck(
         "examples_are_as_published",
         ("L21", "L39"),

@@ -13,18 +13,23 @@ from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.tails import rank_tail
 
+# How often labels are dealt, and how many configurations are tried each time (None: as by the arm): full for
+# real data, a look for others. At 180 held-out cases of 900 four see a mean AUROC of 0.57 and more, twenty
+# one of 0.53 and more.
+FULL, LOOK = (20, None), (4, 1)
 RANDOM_AUROC = 0.02  # above one half, mean of the repetitions
 
 
 def learned_from_random_labels(shown: Shown) -> list[Finding]:
-    """Judge the repetitions of each arm that has them; that there are none is no pass."""
+    """Judge the repetitions of each arm that has them."""
     alarm = "nothing_is_learned_from_random_labels"
-    files = sorted((shown.root / "random_labels" / shown.task.task).glob("*.parquet"))
+    folder = shown.root / "random_labels" / shown.task.task
+    files = [folder / f"{arm}.parquet" for arm in shown.refits]
     part = level(alarm, shown.n_tasks) / max(1, len(files))
     return [
         finding(alarm, shown, random_evidence(pd.read_parquet(file), part), looks=len(files), arm=file.stem)
         for file in files
-    ] or [Finding(0, 0)]
+    ]
 
 
 def random_evidence(table: pd.DataFrame, part: float) -> Evidence:
@@ -57,7 +62,7 @@ CHECKS = (
         "Leaks that need the true labels; arms on texts and sequences are proven by scripts of their own.",
         learned_from_random_labels,
         stage="scores",
-        applies=lambda task, kinds: "counts" in kinds,
-        otherwise="no arm reads counts",
+        applies=lambda task, kinds: "refits" in kinds,
+        otherwise="no arm is fitted on counts alone",
     ),
 )

@@ -34,7 +34,7 @@ CHECKS: tuple[LeakCheck, ...] = (
 
 
 def checks_of(task: Task, kinds: Collection[str], stage: Stage) -> tuple[LeakCheck, ...]:
-    """Return the checks of a stage that have something to look at on a task with views of these kinds."""
+    """Return the checks of a stage that have something to look at; `kinds` as of `Shown`."""
     return tuple(check for check in CHECKS if check.stage == stage and check.applies(task, kinds))
 
 
@@ -49,9 +49,8 @@ def left_out_checks(task: Task, kinds: Collection[str], stage: Stage) -> dict[st
 
 def run_checks(shown: Shown, stage: Stage, progress: Callable[[str], None]) -> list[dict[str, Any]]:
     """Look at one task with every check of a stage; return rows of the check table without `passed`."""
-    kinds = {view.view.kind for view in shown.views}
     rows = []
-    for check in checks_of(shown.task, kinds, stage):
+    for check in checks_of(shown.task, shown.kinds, stage):
         row = check.run(shown)
         progress(f"{check.name}: looked at {row.looked_at}, found {row.found}")
         rows.append(row.as_row())

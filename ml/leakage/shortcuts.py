@@ -1,11 +1,9 @@
 """How far the outcome can be told without what was found: by being seen at all, and by the calendar."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from scipy import stats
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from ml.leakage.alarms import JUDGED, Evidence, judged, level, strongest
 from ml.leakage.presence import tuning_scores
@@ -106,6 +104,8 @@ def shortcuts_explain(shown: Shown) -> Finding:
 
 
 def _unseen(name: str, labels: np.ndarray, part: float) -> str:
+    from scipy import stats
+
     n_cases = int(labels.sum())
     error = np.sqrt((len(labels) + 1) / (12 * n_cases * (len(labels) - n_cases)))
     shortfall = stats.norm.isf(part) * error
@@ -186,7 +186,11 @@ def _has_both(y_true: pd.Series | np.ndarray) -> bool:
     return len(y_true) > 0 and bool(np.ptp(np.asarray(y_true)) > 0)
 
 
-def _fitted(values: np.ndarray, y_true: pd.Series | np.ndarray) -> Pipeline:
+def _fitted(values: np.ndarray, y_true: pd.Series | np.ndarray) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(values, y_true)
 
 

@@ -57,6 +57,7 @@ class Shown:
     task: Task
     views: tuple[ShownView, ...]
     arms: tuple[str, ...]  # those with predictions
+    refits: tuple[str, ...]  # those made again with labels dealt at random
     availability: tuple[dict[str, str], ...]  # rows of availability.csv
     seed: int
     n_tasks: int  # of the run: alarms of all of them share a family rate
@@ -75,6 +76,12 @@ class Shown:
     def includes_index_day(self) -> bool:
         """Whether what was known by the end of the index day may be shown."""
         return self.task.index_day_input == "include"
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """What there is to look at: kinds of views, and `refits` of arms with labels dealt at random."""
+        refits = {"refits"} if self.refits else set()
+        return frozenset({view.view.kind for view in self.views} | refits)
 
     def of_kind(self, kind: str) -> tuple[ShownView, ...]:
         """Return the views of a kind: text, sequence, counts."""
@@ -105,6 +112,7 @@ def open_shown(
     seeds: Path,
     views: Sequence[str] | None = None,
     arms: Sequence[str] | None = None,
+    refits: Sequence[str] | None = None,
     seed: int = 0,
     n_tasks: int = 1,
 ) -> Iterator[Shown]:
@@ -114,6 +122,7 @@ def open_shown(
         seeds: the folder of `availability.csv` and `concept_sets.csv`.
         views: folders below the task; None for every one that is an input view.
         arms: whose predictions to open; None for all there are.
+        refits: arms made again with labels dealt at random; None for all there are.
 
     Raises:
         InputError: a view that is named is no stored input view.
@@ -124,6 +133,8 @@ def open_shown(
     scored = root / "predictions" / task.task
     if arms is None:
         arms = sorted(path.stem for path in scored.glob("*.parquet"))
+    if refits is None:
+        refits = sorted(path.stem for path in (root / "random_labels" / task.task).glob("*.parquet"))
     with duckdb.connect() as connection, (seeds / "availability.csv").open(newline="") as rules:
         connection.execute("set timezone = 'UTC'; set threads = 1")
         shown = Shown(
@@ -133,6 +144,7 @@ def open_shown(
             task,
             views=tuple(_read_view(below / name) for name in views),
             arms=tuple(arms),
+            refits=tuple(refits),
             availability=tuple(csv.DictReader(rules)),
             seed=seed,
             n_tasks=n_tasks,

@@ -2,6 +2,8 @@
 
 Alarms that block share 1 in 100,000: each is judged near 1 in 10 million, where a normal approximation has
 never been checked. Only `contrast_tail` is one, and only alarms that warn use it.
+
+scipy's statistics are imported where they are used: a graph of assets names the checks and computes nothing.
 """
 
 import math
@@ -10,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special, stats
 
 FloatArray = npt.NDArray[np.float64]
 STEEPEST = 2000.0  # of the tilt that a Chernoff bound is minimised over; any tilt gives a valid bound
@@ -52,6 +53,8 @@ def rank_tail(
         strata: (N,) labels are exchangeable within; None: all together.
         two_sided: an order against the labels counts as well.
     """
+    from scipy import stats
+
     labels = np.asarray(y_true, dtype=np.float64)
     codes = np.unique(np.zeros(labels.size) if strata is None else np.asarray(strata), return_inverse=True)[1]
     distance, weight, drawn = 0.0, 0.0, []
@@ -79,11 +82,15 @@ def rank_tail(
 
 def _cumulants(drawn: list[tuple[int, FloatArray]], tilt: float) -> float:
     """Logarithm of the moment generating function of sums drawn with replacement."""
+    from scipy import special
+
     return sum(few * (special.logsumexp(tilt * place) - np.log(place.size)) for few, place in drawn)
 
 
 def _least(drawn: list[tuple[int, FloatArray]], away: float) -> float:
     """Return the logarithm of Chernoff's bound for a sum of at least `away`."""
+    from scipy import optimize
+
     found = optimize.minimize_scalar(
         lambda log_tilt: _cumulants(drawn, np.exp(log_tilt)) - np.exp(log_tilt) * away,
         bounds=(-12.0, np.log(STEEPEST)),
@@ -94,6 +101,8 @@ def _least(drawn: list[tuple[int, FloatArray]], away: float) -> float:
 
 def _reached(drawn: list[tuple[int, FloatArray]], nats: float) -> float:
     """Return the sum at which the bound is exp(-nats)."""
+    from scipy import optimize
+
     found = optimize.minimize_scalar(
         lambda log_tilt: (nats + _cumulants(drawn, np.exp(log_tilt))) / np.exp(log_tilt),
         bounds=(-12.0, np.log(STEEPEST)),
@@ -104,6 +113,8 @@ def _reached(drawn: list[tuple[int, FloatArray]], nats: float) -> float:
 
 def share_tail(n_found: npt.ArrayLike, n: npt.ArrayLike, share: float) -> FloatArray:
     """Chance of so many or more among n where the share is at most `share`: binomial, exact; broadcast."""
+    from scipy import stats
+
     return np.asarray(stats.binom.sf(np.asarray(n_found) - 1, np.asarray(n), share), dtype=np.float64)
 
 
@@ -114,6 +125,8 @@ def table_tail(
 
     Twice the smaller tail.
     """
+    from scipy import stats
+
     both, present, cases, size = map(np.asarray, (n_both, n_present, n_cases, n))
     above = stats.hypergeom.sf(both - 1, size, cases, present)
     below = stats.hypergeom.cdf(both, size, cases, present)
@@ -131,6 +144,8 @@ def shares_tail(first: tuple[int, int], second: tuple[int, int], allowed: float)
         second: likewise.
         allowed: 0 to 1, either way.
     """
+    from scipy import stats
+
     if first[0] * second[1] < second[0] * first[1]:
         first, second = second, first
 
@@ -176,6 +191,8 @@ def auroc_tail(auroc: npt.ArrayLike, n_cases: int, n_others: int, limit: float) 
     An AUROC is a mean over permutations of means of min(cases, non-cases) independent numbers in [0, 1]
     (Hoeffding 1963, section 5), so Chernoff's bound for as many coin tosses holds whatever the scores.
     """
+    from scipy import special
+
     seen = np.asarray(auroc, dtype=np.float64)
     few = min(n_cases, n_others)
     apart = special.rel_entr(seen, limit) + special.rel_entr(1 - seen, 1 - limit)
@@ -195,6 +212,8 @@ def contrast_tail(y_true: npt.ArrayLike, shortcut: npt.ArrayLike, full: npt.Arra
 
     DeLong's covariance and the normal distribution.
     """
+    from scipy import stats
+
     labels = np.asarray(y_true, dtype=np.float64)
     parts = [_placements(labels, np.asarray(scores, dtype=np.float64)) for scores in (shortcut, full)]
     cases, others = (of_shortcut - share * of_full for of_shortcut, of_full in zip(*parts, strict=True))
@@ -208,11 +227,15 @@ def contrast_tail(y_true: npt.ArrayLike, shortcut: npt.ArrayLike, full: npt.Arra
 
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    from scipy import optimize
+
     return float(optimize.brentq(function, low, high))  # pyright: ignore[reportArgumentType]
 
 
 def _placements(labels: FloatArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Share of non-cases that each case beats, and of cases that beat each non-case; ties one half."""
+    from scipy import stats
+
     is_case = labels == 1
     rank = stats.rankdata(scores)
     below_case = (rank[is_case] - stats.rankdata(scores[is_case])) / (~is_case).sum()

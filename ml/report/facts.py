@@ -149,6 +149,25 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class SignOff:
+    """A check that the study signed off for a task; `passed` is None where it did not run."""
+
+    task: str
+    check: str
+    reason: str
+    passed: bool | None
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """What a check could not have seen on a task, in words."""
+
+    check: str
+    task: str
+    words: str
+
+
+@dataclass(frozen=True)
 class ReportFacts:
     """Everything on the page that is not a table.
 
@@ -168,6 +187,8 @@ class ReportFacts:
         tasks: in the study's order.
         arms: in the study's order; colours follow it.
         refusals: empty where nothing was refused.
+        sign_offs: checks that the study signed off; the page says so first.
+        unseen: what the leakage checks could not have seen.
         git_commit: of the code, empty where unknown.
         seeds: what -> seed or seeds, text.
         libraries: name -> version.
@@ -192,6 +213,8 @@ class ReportFacts:
     tasks: tuple[TaskFacts, ...]
     arms: tuple[ArmFacts, ...]
     refusals: tuple[Refusal, ...] = ()
+    sign_offs: tuple[SignOff, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
     git_commit: str = ""
     seeds: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)

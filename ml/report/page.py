@@ -55,6 +55,8 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
         swatches=legend(["oracle", *arms] if has_oracle else arms, styles, "arms"),
         make_swatches=lambda key: legend(list(styles), styles, key),
         check_counts=words.check_counts(checks),
+        sign_offs=[words.sign_off_in_words(one) for one in facts.sign_offs],
+        unseen=[(words.check_name(one.check), one.task, one.words) for one in facts.unseen],
         checks=[*_check_rows(checks, hidden), *_left_out_checks(facts)],
         availability=availability_rows(facts),
         costs=_cost_rows(costs),
@@ -68,6 +70,7 @@ def summary_lines(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> list
     whole = tables.fill_tables(given)
     heading = words.banner(facts.data)
     lines = [f"{heading[0]}. {heading[1]}"] if heading else []
+    lines += [f"Signed off: {words.sign_off_in_words(one)}" for one in facts.sign_offs]
     lines.append(facts.question)
     for task in facts.tasks:
         lines += ["", task.title]
@@ -86,7 +89,8 @@ def summary_lines(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> list
         for one in facts.refusals
     ]
     counts = words.check_counts(whole["checks"])
-    return [*lines, "", "Checks: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items())]
+    told = [f"{n} {outcome}" for outcome, n in counts.items() if n or outcome != "signed off"]
+    return [*lines, "", "Checks: " + ", ".join(told)]
 
 
 def _require_known(facts: ReportFacts, *given: pd.DataFrame) -> None:
@@ -115,7 +119,7 @@ def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> l
     rows: list[dict[str, Any]] = []
     for row in shown.to_dict("records"):
         passed = bool(row["passed"])
-        outcome = "passed" if passed else ("warned" if row["severity"] == "warn" else "blocked")
+        outcome = words.check_outcome(passed, row["severity"])
         numbers = {column: tables.quantity(row[column]) for column in ("looked_at", "found", "limit")}
         task = "" if pd.isna(row["task"]) else row["task"]
         rows.append(
@@ -127,7 +131,7 @@ def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> l
             }
             | numbers
         )
-    order = {"blocked": 0, "warned": 1, "passed": 2}
+    order = {"blocked": 0, "signed off": 1, "warned": 2, "passed": 3}
     return sorted(rows, key=lambda row: order[row["outcome"]])
 
 

@@ -1,5 +1,6 @@
 """The page's sentences: careful words from verdicts, metrics and checks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from ml.evaluation.metrics import METRIC_TITLES
 from ml.evaluation.sentence import percent, signed
+from ml.report.facts import SignOff
 
 BANNERS = {
     "simulated": (
@@ -119,14 +121,29 @@ def context_in_short(values: Mapping[str, float]) -> str:
 
 
 def check_counts(checks: pd.DataFrame) -> dict[str, int]:
-    """How many checks passed, warned and blocked."""
-    passed: Any = checks["passed"].to_numpy(dtype=bool)
-    warns: Any = (checks["severity"] == "warn").to_numpy(dtype=bool)
-    return {
-        "passed": int(passed.sum()),
-        "warned": int((~passed & warns).sum()),
-        "blocked": int((~passed & ~warns).sum()),
-    }
+    """How many checks passed, warned, failed signed off, and blocked."""
+    found = Counter(
+        check_outcome(bool(passed), str(severity))
+        for passed, severity in zip(checks["passed"], checks["severity"], strict=True)
+    )
+    return {outcome: found[outcome] for outcome in ("passed", "warned", "signed off", "blocked")}
+
+
+def check_outcome(passed: bool, severity: str) -> str:
+    """Say what came of a check."""
+    if passed:
+        return "passed"
+    return {"warn": "warned", "signed_off": "signed off"}.get(severity, "blocked")
+
+
+def sign_off_in_words(row: SignOff) -> str:
+    """Say what was signed off, why, and what came of it."""
+    found = {
+        None: "It did not run.",
+        True: "It did not fail: the signature was not needed.",
+        False: "It failed, and the task went on.",
+    }[row.passed]
+    return f"{check_name(row.check)}, on {row.task}: signed off because {row.reason.rstrip('.')}. {found}"
 
 
 def check_name(name: str) -> str:
