@@ -42,7 +42,8 @@ def page(record: Mapping[str, Any]) -> str:
             "is asked about the mutants of clauses whose fields its tasks fill in. Equivalent ones are",
             "argued one by one in `tests/definitions/equivalent_mutants.csv`; *elsewhere* are those that",
             "this template's worlds cannot tell, and the worlds of another template, or of `every_kind`, do.",
-            f"Open, killed nowhere and without an argument: {len(record['mutants_open'])}.",
+            f"Open, killed nowhere and without an argument: {len(record['mutants_open'])}; argued and killed",
+            f"all the same: {len(record['mutants_argued_and_killed'])}.",
             "",
             *_table(
                 ("template", "made", "killed", "equivalent", "elsewhere"),
