@@ -157,6 +157,35 @@ def test_the_features_are_what_brute_force_counts(examples, options):
     assert facts["values"] == int((table != 0).to_numpy().sum())
 
 
+def test_utilisation_says_how_often_a_person_was_seen_and_nothing_else(examples):
+    _, found, rows, _ = written(examples, CountOptions(windows_days=(90, 36_525), counted="utilisation"))
+    event = pd.read_parquet(examples / "event.parquet").set_index("example_id")
+    table = pd.DataFrame(index=pd.Index(rows))
+    for window in (90, 36_525):
+        recent = event[event["days_before"] <= window].groupby("example_id")
+        for name, column in (("visits", "visit_no"), ("concepts", "concept_id"), ("days", "days_before")):
+            table[f"n_{name}/{window}"] = recent[column].nunique()
+    table["days_since/newest"] = event.groupby("example_id")["days_before"].min()
+    table["days_since/oldest"] = event.groupby("example_id")["days_before"].max()
+    kept = read_count_columns(examples.parent / "counts")
+    assert {name for column, others in kept.items() for name in (column, *others)} == set(table)
+    expected = table[list(kept)].fillna(0.0).astype(float)
+    pd.testing.assert_frame_equal(found, expected, check_names=False)
+
+
+def test_the_calendar_is_that_of_the_index_and_shows_no_event(examples):
+    _, found, rows, columns = written(examples, CountOptions(counted="calendar"))
+    index = pd.read_parquet(examples / "example.parquet").set_index("example_id")["index_date"][rows]
+    for column in columns:
+        part, value = column.split("/")
+        read = {"index_year": index.dt.year, "index_month": index.dt.month}
+        read["index_weekday"] = index.dt.day_of_week + 1
+        assert (found[column] == (read[part] == int(value))).all()
+    assert {column.split("/")[0] for column in columns} == {"index_year", "index_month", "index_weekday"}
+    shown = pd.read_parquet(examples.parent / "counts" / "shown.parquet")
+    assert not shown[["n_events_kept", "n_events_in_view"]].to_numpy().any()
+
+
 def test_of_equal_columns_the_concept_itself_stays_with_its_longest_window(tmp_path):
     # 5 stands below 50 and 60; 60 also above 7, which is in no one's train. All of train: 5 on one day.
     people = [(f"e{n}", 60, "female") for n in range(8)]

@@ -24,6 +24,7 @@ def test_without_tables_there_are_the_built_in_views():
     assert views == BUILT_IN_VIEWS
     assert {name: view.kind for name, view in views.items()} == {
         "none": "none", "counts": "counts", "text": "text", "sequence": "sequence",
+        "utilisation": "counts", "calendar": "counts", "order_without_values": "counts",
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from ml.artefact import whole_folder, write_json
 from ml.inputs.columns import fit_columns
+from ml.inputs.shortcut import CALENDAR, UTILISATION
 from ml.inputs.shown import places
 from ml.inputs.view import LEVELS, CountOptions
 
@@ -23,11 +24,13 @@ select
     concept_id,
     domain,
     days_before,
+    visit_no,
     case when isfinite(value_as_number) then value_as_number end as value,
     coalesce(unit_name, '') as unit
 from read_parquet($event)
 where
-    (len($domains) = 0 or domain in (select unnest($domains)))
+    $reads_events
+    and (len($domains) = 0 or domain in (select unnest($domains)))
     and ($look_back_days is null or days_before <= $look_back_days)
 """
 
@@ -37,6 +40,7 @@ select
     (row_number() over (order by example_id) - 1)::integer as row,
     example_id,
     split,
+    index_date::date as index_date,
     age,
     coalesce(sex, 'unknown') as sex
 from read_parquet($example)
@@ -258,15 +262,26 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, examples: Path, options:
                 "event": str(examples / "event.parquet"),
                 "domains": list(LEVELS[options.level]),
                 "look_back_days": options.look_back_days,
+                "reads_events": options.counted != "calendar",
             },
         ),
         (EXAMPLE, {"example": str(examples / "example.parquet")}),
         (view, {}),
         (VOCABULARY, {"min_train_examples": options.min_train_examples}),
-        (LONG, {"windows": list(options.windows_days), "latest_values": options.latest_values}),
+        _counted(options),
     ):
         connection.execute(statement, values)
     fit_columns(connection, ancestor)
+
+
+def _counted(options: CountOptions) -> tuple[str, dict[str, object]]:
+    """Return the statement that makes `long`, one row an example and feature, with its values."""
+    windows = {"windows": list(options.windows_days)}
+    return {
+        "codes": (LONG, {**windows, "latest_values": options.latest_values}),
+        "utilisation": (UTILISATION, windows),
+        "calendar": (CALENDAR, {}),
+    }[options.counted]
 
 
 def _copy(

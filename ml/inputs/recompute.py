@@ -21,6 +21,7 @@ from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.inputs.record import Record, admitted, read_records
 from ml.inputs.sequence import ARRAYS, Coder, sequence_rows
 from ml.inputs.serialize import serialize
+from ml.inputs.shortcut import calendar_row, utilisation_row
 from ml.inputs.shown import read_shown, sha256_text, shown_row
 from ml.inputs.view import LEVELS, CountOptions, InputView, SequenceOptions, TextOptions
 
@@ -125,9 +126,7 @@ def _counts(folder: Path, cut: Path, options: CountOptions, sample: pd.DataFrame
             events[event["example_id"]].append(event)
     counted: dict[str, dict[str, float]] = {}
     for person in pq.read_table(cut / "example.parquet").to_pylist():
-        row = _count_row(events[person["example_id"]], options, above)
-        row[f"sex/{person['sex'] or 'unknown'}"] = 1.0
-        row["age"] = float(person["age"] or 0)
+        row = _count_row(person, events[person["example_id"]], options, above)
         counted[person["example_id"]] = {name: row[name] for name in row if row[name] and name in columns}
     hashes = _row_hashes(counted)
     again: Held = {
@@ -139,14 +138,23 @@ def _counts(folder: Path, cut: Path, options: CountOptions, sample: pd.DataFrame
 
 def _is_admitted(event: dict[str, Any], options: CountOptions) -> bool:
     levels, look_back = LEVELS[options.level], options.look_back_days
-    return (not levels or event["domain"] in levels) and (
-        look_back is None or event["days_before"] <= look_back
+    return (
+        options.counted != "calendar"
+        and (not levels or event["domain"] in levels)
+        and (look_back is None or event["days_before"] <= look_back)
     )
 
 
 def _count_row(
-    own: list[dict[str, Any]], options: CountOptions, above: dict[int, list[int]]
+    person: dict[str, Any],
+    own: list[dict[str, Any]],
+    options: CountOptions,
+    above: dict[int, list[int]],
 ) -> dict[str, float]:
+    if options.counted == "calendar":
+        return calendar_row(person["index_date"])
+    if options.counted == "utilisation":
+        return utilisation_row(own, options)
     days: dict[int, set[int]] = defaultdict(set)
     values: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for event in own:
@@ -155,7 +163,8 @@ def _count_row(
         value = event["value_as_number"]
         if options.latest_values and value is not None and math.isfinite(value):
             values[f"{event['concept_id']}/{event['unit_name'] or ''}"].append((event["days_before"], -value))
-    row = {f"latest_value/{name}": -min(found)[1] for name, found in values.items()}
+    row = {"age": float(person["age"] or 0), f"sex/{person['sex'] or 'unknown'}": 1.0}
+    row |= {f"latest_value/{name}": -min(found)[1] for name, found in values.items()}
     row |= {f"measured/{name}": 1.0 for name in values}
     for concept, seen in days.items():
         for window in options.windows_days:

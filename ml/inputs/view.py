@@ -45,7 +45,10 @@ class SequenceOptions:
 
 @dataclass(frozen=True)
 class CountOptions:
-    """How a record becomes counts; each window reaches back so many days from the index."""
+    """How a record becomes counts; each window reaches back so many days from the index.
+
+    `counted`: codes with age, sex and values; or a shortcut alone, to which only level and days apply.
+    """
 
     level: Level = "ALL"
     look_back_days: int | None = None
@@ -53,6 +56,7 @@ class CountOptions:
     ancestors: bool = True
     latest_values: bool = True
     min_train_examples: int = 5
+    counted: Literal["codes", "utilisation", "calendar"] = "codes"
 
 
 Options = TextOptions | SequenceOptions | CountOptions
@@ -73,6 +77,10 @@ BUILT_IN_VIEWS = {
     "counts": InputView("counts", "counts", CountOptions()),
     "text": InputView("text", "text", TextOptions()),
     "sequence": InputView("sequence", "sequence", SequenceOptions()),
+    # Shortcuts: what they reach, a model has not from what was found.
+    "utilisation": InputView("utilisation", "counts", CountOptions(counted="utilisation")),
+    "calendar": InputView("calendar", "counts", CountOptions(counted="calendar")),
+    "order_without_values": InputView("order_without_values", "counts", CountOptions(latest_values=False)),
 }
 
 
