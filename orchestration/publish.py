@@ -37,6 +37,7 @@ RELATIONS = {
     "availability_count": "all",
     "source_quirk": "name, source_table",
     "study_period": "all",
+    "observed_period": "person_id, observation_period_start_date, observation_period_end_date",
 }
 
 
