@@ -102,7 +102,7 @@ shared_visit as (
 death as (
     select
         person_id,
-        min(event_date) as death_date
+        min(event_date::date) as death_date
     from clinical_event
     where source_table = 'death'
     group by person_id
@@ -115,7 +115,7 @@ merged as (
     select clinical_event.person_id
     from clinical_event
     inner join death on clinical_event.person_id = death.person_id
-    where clinical_event.event_date > death.death_date + {DAYS_AFTER_DEATH}
+    where clinical_event.event_date::date > death.death_date + {DAYS_AFTER_DEATH}
 ),
 person_shown as (select distinct person_id from example)
 select

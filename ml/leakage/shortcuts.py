@@ -37,7 +37,7 @@ with
 order_day as (
     select distinct
         judged.example_id,
-        isodow(judged.index_date - event.days_before) as weekday,
+        isodow(judged.index_date - event.days_before::integer) as weekday,
         event.days_before
     from judged
     inner join event on judged.example_id = event.example_id
@@ -62,7 +62,7 @@ def utilisation(shown: Shown) -> pd.DataFrame:
 def calendar(shown: Shown) -> pd.DataFrame:
     """Return year, month and weekday of the index of each judged example as indicators, (N, D)."""
     index = judged(shown)["index_date"].astype("datetime64[ns]").dt
-    parts = {"year": index.year, "month": index.month, "weekday": index.weekday}
+    parts = {"year": index.year, "month": index.month, "weekday": index.day_of_week}
     return pd.concat([pd.get_dummies(part, prefix=name, dtype=float) for name, part in parts.items()], axis=1)
 
 

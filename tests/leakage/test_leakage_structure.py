@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from published_world import OUTCOME, TAR_DAYS, Tables
-from small_site import (
+
+from leakage.small_site import (
     ARM,
     BELOW_OUTCOME,
     COUNTS,
@@ -24,7 +25,6 @@ from small_site import (
     write_site,
     write_views,
 )
-
 from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.leakage import cohort, fitting, independence, labels, lineage
 from ml.leakage.rows import LeakRow
