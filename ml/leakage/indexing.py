@@ -199,6 +199,10 @@ def prevalence_drops(shown: Shown) -> Finding:
                 what=f"drop of the share of cases in the last {days} days of index dates",
             )
         )
+    if not seen:
+        return Finding(
+            len(known), 0, cannot_see="No case is indexed in the year before the last index dates."
+        )
     return strongest(alarm, shown, seen)
 
 

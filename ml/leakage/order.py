@@ -82,7 +82,8 @@ def order_says(shown: Shown) -> Finding:
     if known.empty:
         return Finding(0, 0)
     cohort = shown.frame(COHORT_ORDER, task=shown.task.task)
-    tenth = pd.qcut(known["index_date"].rank(method="first"), CALENDAR_STRATA, labels=False)
+    days = known["index_date"].rank(method="first")
+    tenth = pd.qcut(days, CALENDAR_STRATA, labels=False, duplicates="drop")
     looks: list[tuple[str, pd.Series | np.ndarray, pd.Series | None]] = [
         ("the person id", known["person_id"].rank(), tenth),
         ("the order of the cohort", cohort["cohort_place"], tenth),
@@ -105,12 +106,9 @@ def units_tell(shown: Shown) -> Finding:
     """Look at each unit of each measured concept, whether cases and non-cases have it alike."""
     alarm = "units_do_not_tell_cases"
     table = shown.frame(UNITS)
-    n_measured = shown.row(
-        f"with {JUDGED} select count(distinct judged.example_id) from judged"
-        " inner join event on judged.example_id = event.example_id where event.value_as_number is not null"
-    )[0]
+    n_judged = len(judged(shown))
     if table.empty:  # every concept has one unit: all were looked at and none could differ
-        return Finding(int(n_measured), 0, note="No concept was measured in two units.")
+        return Finding(n_judged, 0, note="No concept was measured in two units.")
     both, present, cases, n = (
         table[name].to_numpy(dtype=np.int64) for name in ("n_both", "n_present", "n_cases", "n")
     )
@@ -118,7 +116,7 @@ def units_tell(shown: Shown) -> Finding:
     of_cases, of_others = both / np.maximum(cases, 1), (present - both) / np.maximum(n - cases, 1)
     best = int(np.argmin(p_values))
     evidence = Evidence(
-        looked_at=int(n_measured),
+        looked_at=n_judged,
         p_value=min(1.0, float(p_values[best]) * len(table)),
         effect=float(abs(of_cases[best] - of_others[best])),
         minimum=UNIT_DIFFERENCE,

@@ -218,6 +218,7 @@ def tuning_scores(shown: Shown, arm: str) -> pd.DataFrame:
 
 
 def _same(labels: Labels, auroc: float, looks: int, part: float) -> Evidence:
+    looks = max(1, looks)
     return Evidence(
         looked_at=labels.n,
         p_value=min(1.0, looks * float(auroc_tail(auroc, labels.n_cases, labels.n_others, FAIR_AUROC))),

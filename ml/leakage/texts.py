@@ -54,7 +54,7 @@ twice as (
     having count(distinct person_split.split) > 1
 )
 select
-    count(*),
+    (select count(*) from person_split),
     count(*) filter (where sha256 in (select sha256 from twice))
 from record
 """
@@ -81,7 +81,7 @@ twice as (
     having count(distinct split) > 1 and count(distinct person_id) > 1
 )
 select
-    count(*),
+    (select count(*) from example),
     count(*) filter (where sha256 in (select sha256 from twice))
 from record
 """
@@ -156,18 +156,21 @@ def _texts_twice(shown: Shown, view: ShownView) -> Finding:
     )
     words = table["body"].str.split()
     long = words.map(len) >= SHORTEST_TEXT
+    n_texts = len(table)
     table, words = table[long].reset_index(drop=True), words[long].reset_index(drop=True)
     if table.empty:
-        return Finding(0, 0)
+        return Finding(
+            n_texts, 0, cannot_see=f"No text has {SHORTEST_TEXT} words: none can be told from another."
+        )
     split = pd.factorize(table["split"], sort=True)[0]
     exact = int(table.groupby("body")["split"].transform("nunique").gt(1).sum())
     near = int(near_duplicates(words.tolist(), split, NEAR_JACCARD).sum())
     too_many = [n for n, share in ((exact, EXACT_SHARE), (near, NEAR_SHARE)) if n > share * len(table)]
     note = (
-        f"{exact / len(table):.2%} of texts stand in another split, {near / len(table):.2%} nearly;"
+        f"{exact / len(table):.2%} of {len(table)} long texts stand in another split, {near / len(table):.2%} nearly;"
         f" allowed {EXACT_SHARE:.1%} and {NEAR_SHARE:.1%}."
     )
-    return Finding(len(table), max(too_many, default=0), note=note)
+    return Finding(n_texts, max(too_many, default=0), note=note)
 
 
 def label_in_text(shown: Shown) -> list[Finding]:
