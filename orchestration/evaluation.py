@@ -51,7 +51,7 @@ def evaluation_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds={"scikitlearn"},
         description="Metrics with intervals over persons, verdicts and curves; unsuppressed, they stay here.",
-        check_specs=check_specs(checks, key),
+        check_specs=check_specs(checks, key, task),
         code_version=code_key("ml.evaluation.evaluate")[:16],
     )
     def evaluation(context: dg.AssetExecutionContext) -> dg.MaterializeResult:

@@ -12,7 +12,7 @@ from ml.cost import Cost
 from ml.inputs.view import CountOptions, ModelInput
 from ml.leakage.permutation import FULL, LOOK
 from ml.leakage.registry import checks_of, left_out_checks
-from ml.leakage.rows import LeakCheck, Stage
+from ml.leakage.rows import BROKEN, LeakCheck, Stage
 from ml.tasks import Task
 from orchestration.child import run_child
 from orchestration.expectations import judge
@@ -51,7 +51,7 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         description="What the arms are shown, held against the published record: nothing after the index,"
         " nobody on both sides of the split, nothing that gives the outcome away.",
-        check_specs=check_specs(checks, key),
+        check_specs=check_specs(checks, key, task),
         code_version=code_key("ml.leakage.registry")[:16],
     )
     def leakage(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -157,13 +157,14 @@ def _kinds(platform: Platform) -> set[str]:
     return {shown.view.kind for shown in views} | refits
 
 
-def check_specs(checks: Sequence[LeakCheck], key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+def check_specs(checks: Sequence[LeakCheck], key: dg.AssetKey, task: Task) -> list[dg.AssetCheckSpec]:
     """Return what Dagster is told of the checks of an asset."""
     return [
         dg.AssetCheckSpec(
             check.name,
             asset=key,
-            description=f"{check.description} ({', '.join(check.leaks)}) It cannot see: {check.cannot_see}",
+            description=f"{check.description} ({', '.join(check.leaks)}) Passes unseen: {check.cannot_see}"
+            + (BROKEN if check.name in task.broken_checks else ""),
         )
         for check in checks
     ]

@@ -8,12 +8,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from ml.leakage.outcomes import IS_OUTCOME, plain_outcomes
+from ml.leakage.registry import CHECKS as LEAKAGE_CHECKS
+from ml.leakage.rows import BROKEN
 from ml.strict import wrong
 from ml.tasks import Task
 from orchestration.checks import Check
 
 MINIMUM_CASES = 10  # a split with fewer cases (or non-cases) supports no model
-BROKEN = " The design of this task breaks it: it is listed and does not block."
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def require_known_breaks(tasks: Collection[Task]) -> None:
     Raises:
         InputError: the name, the task and the checks there are.
     """
-    names = [check.name for check in TASK_CHECKS]
+    names = [check.name for check in (*TASK_CHECKS, *LEAKAGE_CHECKS)]
     for task in tasks:
         for name in task.broken_checks:
             if name not in names:
