@@ -1,7 +1,5 @@
 """Cases and non-cases must be indexed and recorded alike (L15, L16, L19, L20)."""
 
-import bisect
-import math
 from collections.abc import Collection
 
 import numpy as np
@@ -10,7 +8,13 @@ from ml.leakage.alarms import JUDGED, Evidence, finding, judged, level, stronges
 from ml.leakage.outcomes import IS_OUTCOME
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
-from ml.leakage.tails import distributions_smallest, distributions_tail, shares_tail, table_tail
+from ml.leakage.tails import (
+    distributions_smallest,
+    distributions_tail,
+    shares_smallest,
+    shares_tail,
+    table_tail,
+)
 from ml.task_definition import Task
 
 # The visit of the index: what shares a visit with an event of the index day, and that day itself.
@@ -47,7 +51,7 @@ left join marked on judged.example_id = marked.example_id
 group by judged.y_true
 order by judged.y_true
 """
-MARKED_ALLOWED = 0.05
+MARKED_ALLOWED = 0.02
 
 # The last visit: nobody is seen after the index day, the visit of the outcome itself not counted.
 RECENCY = f"""
@@ -222,16 +226,9 @@ def _shares(
         p_value=shares_tail(first, second, allowed),
         effect=abs(first[0] / first[1] - second[0] / second[1]),
         minimum=allowed,
-        smallest=_reached(first[1], second, allowed, part),
+        smallest=shares_smallest(first[1], second, allowed, part),
         what=what,
     )
-
-
-def _reached(n: int, other: tuple[int, int], allowed: float, part: float) -> float:
-    """Return the difference that would have been seen, the other share being what it is."""
-    possible = range(int(n * other[0] / other[1]), n + 1)
-    first = bisect.bisect_left(possible, -part, key=lambda found: -shares_tail((found, n), other, allowed))
-    return possible[first] / n - other[0] / other[1] if first < len(possible) else math.inf
 
 
 def _forbids_outcomes(task: Task, kinds: Collection[str]) -> bool:

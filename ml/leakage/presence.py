@@ -12,7 +12,7 @@ from ml.inputs.count import read_count_features
 from ml.leakage.alarms import JUDGED, Evidence, finding, judged, level, strongest
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
-from ml.leakage.tails import auroc_smallest, auroc_tail, share_tail
+from ml.leakage.tails import auroc_smallest, auroc_tail, share_tail, shares_smallest, shares_tail
 from ml.task_definition import Task
 
 FloatArray = npt.NDArray[np.float64]
@@ -89,8 +89,10 @@ inner join judged on presence.example_id = judged.example_id
 group by all
 order by n_cases / n_present, presence.concept_id, presence.days
 """
-HIGHEST_SHARE, SHARE_FACTOR, SHARE_MORE = 0.8, 3.0, 0.1
-PRESENCE_AUROC, PRESENCE_ALLOWED = 0.8, 0.65
+# Of those with a fair code at most so many are cases: ten times the odds of all, and never more than 0.8.
+HIGHEST_SHARE, ODDS_FACTOR = 0.8, 10
+# Cases have a fair code at most so much more often than others; nothing is said of less than the second.
+DIFFERENCE_ALLOWED, DIFFERENCE = 0.2, 0.5
 
 # No single column, and no score, of a fair task reaches this; that of a fair one is at most what is allowed.
 SAME_AUROC, FAIR_AUROC = 0.97, 0.75
@@ -138,7 +140,8 @@ def code_gives_away(shown: Shown) -> Finding:
 
 def _pure(labels: Labels, present: npt.NDArray, cases: npt.NDArray, part: float) -> Evidence:
     """The share of cases among those who have a code."""
-    limit = min(HIGHEST_SHARE, SHARE_FACTOR * labels.n_cases / labels.n + SHARE_MORE)
+    odds = ODDS_FACTOR * labels.n_cases / labels.n_others
+    limit = min(HIGHEST_SHARE, odds / (1 + odds))
     p_values = share_tail(cases, present, limit)
     best = int(np.argmin(p_values))
     fewest = int(np.ceil(np.log(part) / np.log(limit)))
@@ -154,20 +157,19 @@ def _pure(labels: Labels, present: npt.NDArray, cases: npt.NDArray, part: float)
 
 
 def _apart(labels: Labels, present: npt.NDArray, cases: npt.NDArray, part: float) -> Evidence:
-    """How well having a code, or not having it, orders cases and non-cases."""
-    of_cases, of_others = cases / labels.n_cases, (present - cases) / labels.n_others
-    auroc = 0.5 + np.abs(of_cases - of_others) / 2
-    best = int(np.argmax(auroc))
-    p_value = 2 * len(present) * float(
-        auroc_tail(auroc[best], labels.n_cases, labels.n_others, PRESENCE_ALLOWED)
-    )  # fmt: skip
+    """How much more often cases have a code than non-cases, or the other way round."""
+    others = present - cases
+    difference = np.abs(cases / labels.n_cases - others / labels.n_others)
+    best = int(np.argmax(difference))
+    of_others = (int(others[best]), labels.n_others)
+    p_value = shares_tail((int(cases[best]), labels.n_cases), of_others, DIFFERENCE_ALLOWED)
     return Evidence(
         looked_at=labels.n,
-        p_value=min(1.0, p_value),
-        effect=float(auroc[best]),
-        minimum=PRESENCE_AUROC,
-        smallest=auroc_smallest(labels.n_cases, labels.n_others, PRESENCE_ALLOWED, part / 2),
-        what=f"highest AUROC of having a code, of {len(present)} codes and windows",
+        p_value=min(1.0, len(present) * p_value),
+        effect=float(difference[best]),
+        minimum=DIFFERENCE,
+        smallest=shares_smallest(labels.n_cases, of_others, DIFFERENCE_ALLOWED, part),
+        what=f"largest difference of the shares with a code, of {len(present)} codes and windows",
     )
 
 

@@ -6,6 +6,7 @@ never been checked. Only `contrast_tail` is one, and only alarms that warn use i
 scipy's statistics are imported where they are used: a graph of assets names the checks and computes nothing.
 """
 
+import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
+LEAST_LOG = -100.0  # logarithm of the smallest chance told apart; beyond it intervals are not computed well
 STEEPEST = 2000.0  # of the tilt that a Chernoff bound is minimised over; any tilt gives a valid bound
 
 
@@ -159,9 +161,21 @@ def shares_tail(first: tuple[int, int], second: tuple[int, int], allowed: float)
 
     if not first[1] or not second[1] or apart(0.0) <= 0:
         return 1.0
-    if apart(-300.0) > 0:
-        return math.exp(-300.0)
-    return math.exp(_root(apart, -300.0, 0.0))
+    if apart(LEAST_LOG) > 0:
+        return math.exp(LEAST_LOG)
+    return math.exp(_root(apart, LEAST_LOG, 0.0))
+
+
+def shares_smallest(n: int, other: tuple[int, int], allowed: float, level: float) -> float:
+    """Return how far a higher share of n must lie above another for `shares_tail` to reach a level.
+
+    inf: none does.
+    """
+    lowest = int(n * other[0] / other[1])
+    first = bisect.bisect_left(
+        range(lowest, n + 1), -level, key=lambda found: -shares_tail((found, n), other, allowed)
+    )
+    return (lowest + first) / n - other[0] / other[1] if lowest + first <= n else math.inf
 
 
 def distributions_tail(first: npt.ArrayLike, second: npt.ArrayLike, allowed: float) -> tuple[float, float]:

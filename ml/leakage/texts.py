@@ -167,8 +167,8 @@ def _texts_twice(shown: Shown, view: ShownView) -> Finding:
     near = int(near_duplicates(words.tolist(), split, NEAR_JACCARD).sum())
     too_many = [n for n, share in ((exact, EXACT_SHARE), (near, NEAR_SHARE)) if n > share * len(table)]
     note = (
-        f"{exact / len(table):.2%} of {len(table)} long texts stand in another split, {near / len(table):.2%} nearly;"
-        f" allowed {EXACT_SHARE:.1%} and {NEAR_SHARE:.1%}."
+        f"{exact / len(table):.2%} of {len(table)} long texts stand in another split,"
+        f" {near / len(table):.2%} nearly; allowed {EXACT_SHARE:.1%} and {NEAR_SHARE:.1%}."
     )
     return Finding(n_texts, max(too_many, default=0), note=note)
 

@@ -144,3 +144,14 @@ def test_a_contrast_of_aurocs_holds_its_level_and_sees_a_shortcut():
         seen += tails.contrast_tail(labels, full + 0.01 * rng.normal(size=500), full, 0.8) < 1e-3
     assert np.mean(np.array(p) <= 0.05) < 0.09
     assert seen > 150
+
+
+def test_the_smallest_difference_of_shares_is_where_the_bound_reaches_the_level():
+    reached = tails.shares_smallest(130, (10, 480), 0.2, 1e-7)
+    found = round((reached + 10 / 480) * 130)
+    assert (
+        tails.shares_tail((found, 130), (10, 480), 0.2)
+        <= 1e-7
+        < tails.shares_tail((found - 1, 130), (10, 480), 0.2)
+    )
+    assert tails.shares_smallest(5, (10, 480), 0.2, 1e-7) == float("inf")
