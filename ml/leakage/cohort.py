@@ -118,7 +118,7 @@ def _cohort(shown: Shown) -> Finding:
 
 
 def _is_plain(task: Task) -> bool:
-    """Whether the cohort follows from first events alone: no stays, windows, counts, values or confirmation."""
+    """Whether the cohort follows from first events alone: no stay, window, count, value or confirmation."""
     return (
         task.anchor == "event"
         and task.entry_limit == "first_ever"

@@ -17,7 +17,8 @@ from ml.leakage.tails import (
 )
 from ml.task_definition import Task
 
-# The visit of the index: what shares a visit with an event of the index day, and that day itself.
+# The visit of the index: what shares a visit with an event of the index day, and that day itself. Where the
+# task asks at a visit what will come, the rest of that visit is what it asks for.
 INDEX_VISIT = f"""
 with
 {JUDGED},
@@ -40,6 +41,7 @@ marked as (
         and clinical_event.visit_occurrence_id = index_visit.visit_occurrence_id
     where
         (clinical_event.event_date = judged.index_date or index_visit.example_id is not null)
+        and (not $is_of_a_visit or clinical_event.event_date <= judged.index_date)
         and {IS_OUTCOME}
 )
 select
@@ -134,7 +136,8 @@ MERGED_WARNS, MERGED_BLOCKS = 0.001, 0.01
 def index_visit_tells(shown: Shown) -> Finding:
     """Compare the share of cases and of non-cases whose index visit carries an outcome code."""
     alarm = "the_index_visit_does_not_tell_cases"
-    counts = {y: (int(marked), int(n)) for y, n, marked in shown.frame(INDEX_VISIT).itertuples(index=False)}
+    table = shown.frame(INDEX_VISIT, is_of_a_visit=shown.task.anchor in ("visit_start", "visit_end"))
+    counts = {y: (int(marked), int(n)) for y, n, marked in table.itertuples(index=False)}
     if len(counts) < 2:
         return Finding(0, 0)
     what = "difference of the shares whose index visit carries an outcome code"
@@ -146,15 +149,22 @@ def index_visit_tells(shown: Shown) -> Finding:
 
 
 def indexed_differently(shown: Shown) -> Finding:
-    """Compare cases and non-cases: index at the last visit, length of record, gap before the index."""
+    """Compare cases and non-cases: index at the last visit, length of record, gap before the index.
+
+    Where death is the outcome, cases have no later visit, however they were indexed.
+    """
     alarm = "cases_and_non_cases_are_indexed_alike"
     table = shown.frame(RECENCY)
     cases, others = (table[table["y_true"] == y] for y in (1, 0))
     if cases.empty or others.empty:
         return Finding(0, 0)
     part = level(alarm, shown.n_tasks) / 3
-    last = [(int(side["is_last"].sum()), len(side)) for side in (cases, others)]
-    seen = [_shares(last[0], last[1], LAST_ALLOWED, part, "difference of the shares at their last visit")]
+    seen = []
+    if not shown.task.death_is_outcome:
+        first, second = ((int(side["is_last"].sum()), len(side)) for side in (cases, others))
+        seen.append(
+            _shares(first, second, LAST_ALLOWED, part, "difference of the shares at their last visit")
+        )
     for column, words in (("record_days", "length of record"), ("gap_days", "gap before the index")):
         distance, p_value = distributions_tail(cases[column], others[column], DISTANCE_ALLOWED)
         seen.append(
