@@ -16,25 +16,31 @@ ROWS_AT_ONCE = 512
 
 
 def near_duplicates(
-    words: Sequence[Sequence[str]], split: npt.NDArray[np.integer], jaccard: float
+    words: Sequence[Sequence[str]],
+    split: npt.NDArray[np.integer],
+    jaccard: float,
+    asked: npt.NDArray[np.integer] | None = None,
 ) -> npt.NDArray[np.bool_]:
-    """Return for each of N texts whether one of another split has such a Jaccard index or a higher one.
+    """Return for each text that is asked whether one of another split has such a Jaccard index or higher.
 
     Args:
         words: of each text, in order.
         split: whole numbers, (N,).
         jaccard: of the sets of word triples, above 0; shorter texts are one gram.
+        asked: places of texts, each compared with all N; None for all of them.
     """
     grams = _incidence(words)
     size = np.diff(grams.indptr)
     prefix = _prefixes(grams, size, jaccard)
     turned = prefix.T.tocsr()
     found = np.zeros(len(words), dtype=bool)
-    for start in range(0, len(words), ROWS_AT_ONCE):
-        pair = (prefix[start : start + ROWS_AT_ONCE] @ turned).tocoo()
-        left, right = pair.row + start, pair.col
+    rows = np.arange(len(words)) if asked is None else asked
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        block = rows[start : start + ROWS_AT_ONCE]
+        pair = (prefix[block] @ turned).tocoo()
+        left, right = block[pair.row], pair.col
         keep = (
-            (left < right)
+            ((left < right) | (asked is not None))  # of all, each pair once
             & (split[left] != split[right])
             & (np.minimum(size[left], size[right]) >= jaccard * np.maximum(size[left], size[right]))
         )
@@ -45,7 +51,7 @@ def near_duplicates(
             near = both >= jaccard * (size[one] + size[other] - both) - 1e-9
             found[one[near]] = True
             found[other[near]] = True
-    return found
+    return found[rows]
 
 
 def _incidence(words: Sequence[Sequence[str]]) -> sparse.csr_matrix:

@@ -34,3 +34,5 @@ def test_it_finds_what_comparing_every_pair_finds(seed, jaccard):
     expected = brute(words, split, jaccard)
     assert expected.any()
     assert (near_duplicates(words, split, jaccard) == expected).all()
+    asked = rng.permutation(120)[:30]
+    assert (near_duplicates(words, split, jaccard, asked) == expected[asked]).all()
