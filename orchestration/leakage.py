@@ -118,14 +118,13 @@ def look_at_scores(
 def _count_arms(platform: Platform, made: Collection[str]) -> list[dict[str, Any]]:
     """Return the arms to fit again on labels dealt at random: baselines on a count view that was made."""
     study = platform.study
-    repetitions, n_configurations = FULL if study.data == "real" else LOOK
     return [
         {
             "arm": arm.name,
             "model": arm.model,
             "options": dataclasses.asdict(view.options),
-            "n_configurations": n_configurations or study.configurations,
-            "repetitions": repetitions,
+            "n_configurations": study.configurations,
+            "repetitions": FULL if study.data == "real" else LOOK,
         }
         for arm in study.arms
         for view in (study.views[arm.input],)
