@@ -13,8 +13,8 @@ from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.tails import rank_tail
 
-# How often labels are dealt: full for real data, a look for others. At 180 held-out cases of 900 a look sees a
-# mean AUROC from 0.57, full from 0.53.
+# How often labels are dealt: full for real data, a look for others. At 180 held-out cases of 900 a look sees
+# a mean AUROC from 0.57, full from 0.53.
 FULL, LOOK = 20, 4
 RANDOM_AUROC = 0.02  # above one half, mean of the repetitions
 
