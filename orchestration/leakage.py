@@ -55,7 +55,9 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         code_version=code_key("ml.leakage.registry")[:16],
     )
     def leakage(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        made = {shown.name: upstream(platform, f"{task.task}/{shown.name}") for shown in views}
+        made = {
+            shown.name: upstream(platform, f"{task.task}/{shown.name}", verify=False) for shown in views
+        }
         reason = blocked_by(platform, task.task)
         arguments = {
             "views": [name for name, record in made.items() if not record.refused],
@@ -195,6 +197,8 @@ def _look(
     log: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """Run the checks of a stage in a process of its own; return their rows, judged, sign-offs in force."""
+    for step in ("published", *(f"{task.task}/{name}" for name in ("examples", *arguments["views"]))):
+        upstream(platform, step)  # whole, as it was written: what is looked at is what was shown
     signed = {row.check for row in platform.study.signed_off if row.task == task.task}
     spec = {
         **arguments,
@@ -211,8 +215,8 @@ def _look(
 
 def _key(platform: Platform, task: Task) -> dict[str, Any]:
     return {
-        "published": upstream(platform, "published").data_version,
-        "examples": upstream(platform, f"{task.task}/examples").data_version,
+        "published": upstream(platform, "published", verify=False).data_version,
+        "examples": upstream(platform, f"{task.task}/examples", verify=False).data_version,
         "task": dataclasses.asdict(task),
         "signed_off": sorted(row.check for row in platform.study.signed_off if row.task == task.task),
         "seed": platform.study.seed,
