@@ -68,9 +68,9 @@ ANY_DATA_END, ANY_CODING_LAG = "2345-06-07", 98_765
 
 
 @cache
-def study_project(data_end: str, coding_lag_days: int) -> Project:
+def study_project(data_end: str, coding_lag_days: int, outputs: tuple[str, ...] = OUTPUTS) -> Project:
     """Return the project as compiled for a data end and a lag, without running dbt again."""
-    project = compile_project(data_end=ANY_DATA_END, coding_lag_days=ANY_CODING_LAG)
+    project = compile_project(outputs, data_end=ANY_DATA_END, coding_lag_days=ANY_CODING_LAG)
     constant = f"cast('{data_end}' as date)"
     day = {"none": "cast(null as date)", "auto": "last_end_date"}.get(data_end, constant)
     places = {f"cast('{ANY_DATA_END}' as date)": day, str(ANY_CODING_LAG): str(coding_lag_days)}
@@ -83,8 +83,17 @@ def study_project(data_end: str, coding_lag_days: int) -> Project:
 
 
 @cache
-def compile_project(**study: str | int) -> Project:
-    """Compile the project for the given study vars; one run of dbt for each distinct set of them."""
+def compile_project(outputs: tuple[str, ...] = OUTPUTS, **study: str | int) -> Project:
+    """Compile the models that `outputs` are made from, for the given study vars."""
+    models, seeds = _compiled(**study)
+    needed = _above(models, outputs)
+    order = TopologicalSorter({name: sorted(models[name].parents) for name in sorted(needed)}).static_order()
+    return Project({name: models[name] for name in order if name in needed}, seeds)
+
+
+@cache
+def _compiled(**study: str | int) -> tuple[dict[str, Model], dict[str, dict[str, str]]]:
+    """Return every model, and the types of the seeds; one run of dbt for each distinct set of vars."""
     with tempfile.TemporaryDirectory(prefix="compiled-") as name:
         folder = Path(name)
         landing = land_rows({}, folder / "landing")
@@ -104,13 +113,8 @@ def compile_project(**study: str | int) -> Project:
             for node in manifest["nodes"].values()
             if node["resource_type"] == "model"
         }
-    needed = _above(models, OUTPUTS)
-    order = TopologicalSorter({name: sorted(models[name].parents) for name in sorted(needed)}).static_order()
     seeds = [node for node in manifest["nodes"].values() if node["resource_type"] == "seed"]
-    return Project(
-        {name: models[name] for name in order if name in needed},
-        {node["name"]: _seed_types(node) for node in seeds},
-    )
+    return models, {node["name"]: _seed_types(node) for node in seeds}
 
 
 def _model(node: Mapping[str, Any], compiled: Path) -> Model:

@@ -1,0 +1,1 @@
+"""Sites with planted leaks, and the tests of what looks for leaks."""
