@@ -11,7 +11,7 @@ from report_world import study_report, task_world
 from ml.evaluation.measure import METRIC_COLUMNS
 from ml.evaluation.verdict import VERDICTS
 from ml.report import words
-from ml.report.facts import Refusal
+from ml.report.facts import Refusal, SignOff
 from ml.report.page import build_page, report_tables, summary_lines
 
 
@@ -149,6 +149,23 @@ def test_the_counts_of_checks_stand_before_the_table(page, report):
     text = visible(page[page.index('id="checks"') :])
     assert re.search(rf"{counts['passed']}\s+passed\s+2\s+warned\s+0\s+blocked", text)
     assert "Death after last event" in text
+
+
+def test_what_was_signed_off_stands_first_with_what_came_of_it(report):
+    facts, tables = report
+    told = {False: "It failed, and the task went on.", True: "It did not fail", None: "It did not run."}
+    signed = tuple(SignOff("dhf_1y", "no_proxy", "everybody gets it.", passed) for passed in told)
+    checks = tables["checks"].assign(severity="signed_off", passed=[False, *tables["checks"]["passed"][1:]])
+    page = build_page(replace(facts, sign_offs=signed), {**tables, "checks": checks})
+    first = page.partition('<section class="first" id="sign-offs">')[2].partition("</section>")[0]
+    assert page.find('id="sign-offs"') < page.find('id="answer"')
+    for words_of_end in told.values():
+        assert f"No proxy, on dhf_1y: signed off because everybody gets it. {words_of_end}" in first
+    assert ">signed off</td><td><strong>signed off</strong>" in page
+    assert "failed, signed off" in page
+    lines = summary_lines(replace(facts, sign_offs=signed), {**tables, "checks": checks})
+    assert sum(line.startswith("Signed off: No proxy") for line in lines[:5]) == 3
+    assert ", 3 signed off, 0 blocked" in lines[-1]
 
 
 def test_small_counts_and_the_steps_that_betray_them_are_hidden(page):
