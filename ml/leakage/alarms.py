@@ -6,7 +6,8 @@ looks at many things divides its part among them. It fires when chance is exclud
 effect is as large as the alarm says it must be: at a million examples a trifle is no leak.
 
 Inference is by person: one labelled example each, drawn by a hash that no order of ids shares. Labels of
-held-out are never read (METHODS 19): train and tuning say enough about how the data were made.
+held-out are not read (METHODS 19): train and tuning say enough about how the data were made. One alarm does:
+a score that is the label shows where the score is judged, and by then the reading has been logged.
 """
 
 import math
@@ -42,9 +43,13 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Labelled examples of train and tuning, one a person. The smallest example_id of a person would not do: who
-# has more examples has a smaller one.
-JUDGED = """
+
+def judged_of(*splits: str) -> str:
+    """Return the CTE `judged`: labelled examples of these splits, one a person.
+
+    The smallest example_id of a person would not do: who has more examples has a smaller one.
+    """
+    return f"""
 judged as (
     select
         example_id,
@@ -53,12 +58,15 @@ judged as (
         split,
         y_true
     from example
-    where y_true is not null and split in ('train', 'tuning')
+    where y_true is not null and split in ({", ".join(f"'{split}'" for split in splits)})
     qualify row_number() over (
         partition by person_id order by sha256('one a person/' || example_id), example_id
     ) = 1
 )
 """
+
+
+JUDGED = judged_of("train", "tuning")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from ml.inputs.count import read_count_features
-from ml.leakage.alarms import JUDGED, Evidence, finding, judged, level, strongest
+from ml.leakage.alarms import JUDGED, Evidence, finding, judged, judged_of, level, strongest
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.tails import auroc_smallest, auroc_tail, share_tail, shares_smallest, shares_tail
@@ -189,11 +189,11 @@ def feature_is_outcome(shown: Shown) -> list[Finding]:
 
 
 def score_is_outcome(shown: Shown) -> list[Finding]:
-    """Look at each arm's scores of tuning, whether they are as good as the label."""
+    """Look at each arm's scores of tuning and held-out, whether they are as good as the label."""
     alarm = "no_score_is_the_outcome"
     found = []
     for arm in shown.arms:
-        score = tuning_scores(shown, arm)
+        score = scores_of(shown, arm, "tuning", "held_out")
         labels = Labels.of(score["y_true"])
         if not labels.n_cases or not labels.n_others:
             found.append(Finding(0, 0, arm=arm))
@@ -205,16 +205,17 @@ def score_is_outcome(shown: Shown) -> list[Finding]:
     return found
 
 
-def tuning_scores(shown: Shown, arm: str) -> pd.DataFrame:
-    """Return example_id, y_true and an arm's score of the judged tuning examples, mean of its runs.
+def scores_of(shown: Shown, arm: str, *splits: str) -> pd.DataFrame:
+    """Return example_id, y_true and an arm's score of an example a person of some splits, mean of its runs.
 
     Few-shot runs count where there are no others.
     """
     return shown.frame(
-        f"with {JUDGED} select judged.example_id, judged.y_true, avg(prediction.y_score_raw) as score"
+        f"with {judged_of(*splits)}"
+        " select judged.example_id, judged.y_true, avg(prediction.y_score_raw) as score"
         f" from judged inner join {shown.scores(arm)} as prediction"
-        " on judged.example_id = prediction.example_id where judged.split = 'tuning'"
-        f" and (prediction.k is null or not exists (select 1 from {shown.scores(arm)} where k is null))"
+        " on judged.example_id = prediction.example_id"
+        f" where (prediction.k is null or not exists (select 1 from {shown.scores(arm)} where k is null))"
         " group by all order by judged.example_id"
     )
 
@@ -295,8 +296,8 @@ CHECKS = (
         "no_score_is_the_outcome",
         ("L35",),
         "signed_off_or_blocks",
-        "No arm's score of tuning examples is as good as their label.",
-        "A score that shares less with the label; held-out labels are not read.",
+        "No arm's score of tuning and held-out examples is as good as their label.",
+        "A score that shares less with the label.",
         score_is_outcome,
         stage="scores",
     ),

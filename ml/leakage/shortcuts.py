@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ml.leakage.alarms import JUDGED, Evidence, judged, level, strongest
-from ml.leakage.presence import tuning_scores
+from ml.leakage.presence import scores_of
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.tails import contrast_tail, rank_tail
@@ -72,9 +72,10 @@ def shortcuts_explain(shown: Shown) -> Finding:
     known = judged(shown)
     best, best_arm = None, -np.inf
     for arm in shown.arms:
-        score = tuning_scores(shown, arm)
+        score = scores_of(shown, arm, "tuning")
+        score = score[score["example_id"].isin(known["example_id"])]  # also where a person is in two splits
         labels = score["y_true"].to_numpy()
-        if score.empty or np.ptp(labels) == 0:
+        if not _has_both(labels):
             continue
         auroc = rank_tail(labels, score["score"], 0.5).auroc
         if auroc > best_arm:
