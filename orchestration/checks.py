@@ -72,12 +72,6 @@ SNAPSHOT_CHECKS = (
         " full join labelled on last.task = labelled.task",
     ),
     Check(
-        "few_quirks_in_the_source",
-        "warn",
-        "Rows with known faults of real exports: dangling visits, orphan periods, repeated keys, ...",
-        "select coalesce(sum(looked_at), 0), coalesce(sum(found), 0) from source_quirk",
-    ),
-    Check(
         "concept_sets_of_the_catalogue_are_known",
         "warn",
         "Every concept set of the catalogue has members, and every included id is in this vocabulary; for the"

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+RAISED = "Great Expectations could not judge a check"
+
 
 def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the check rows with `passed`, as one Great Expectations suite over one table says.
@@ -53,7 +55,7 @@ def judge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     held: dict[str, bool] = {}
     for one in outcome.results:
         if one.exception_info and one.exception_info.get("raised_exception"):
-            raise RuntimeError("Great Expectations could not judge a check")
+            raise RuntimeError(RAISED)
         assert one.expectation_config is not None
         held[one.expectation_config.kwargs["column"]] = bool(one.success)
     return [{**row, "passed": held[f"found {n}"] and held[f"looked_at {n}"]} for n, row in enumerate(rows)]

@@ -10,6 +10,7 @@ from orchestration.leakage import leakage_asset
 from orchestration.oracle import has_oracle, oracle_asset
 from orchestration.platform import Platform
 from orchestration.publish import published_asset
+from orchestration.quality.asset import quality_asset
 from orchestration.report import report_asset
 from orchestration.sensitivity import refitted_arms, sensitivity_asset
 from orchestration.source import source_assets
@@ -28,6 +29,7 @@ def build_definitions(platform: Platform, *, executor: str = "in_process") -> dg
         source_assets(platform),
         warehouse_assets(platform),
         published_asset(platform),
+        quality_asset(platform),
         *(examples_asset(platform, task) for task in tasks),
         *(asset for task in tasks for asset in input_assets(platform, task)),
         *(leakage_asset(platform, task) for task in tasks),

@@ -49,6 +49,11 @@ class Home:
         return self.root / "published"
 
     @property
+    def quality(self) -> Path:
+        """What was judged of the data: pages to read, and profiles to compare refreshes by."""
+        return self.root / "quality"
+
+    @property
     def snapshots(self) -> Path:
         """Published snapshots, one folder a hash of contents."""
         return self.root / "snapshots"

@@ -15,6 +15,7 @@ from ml.strict import InputError
 from ml.study import Study, read_study
 from ml.tasks import Task, read_tasks
 from orchestration.home import DBT_PROJECT, ROOT, Home, claim_home, default_home
+from orchestration.quality.catalogue import signable_quality
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,8 @@ def platform_of(environment: Mapping[str, str]) -> Platform:
     study_path = Path(environment.get("SECOND_OPINION_STUDY") or ROOT / "studies" / "demo.toml")
     if not study_path.is_absolute() and not study_path.exists():
         study_path = ROOT / study_path
-    study = read_study(
-        study_path, tasks=tasks, models=MODELS, regimes=REGIME_NAMES, signable=signable_checks()
-    )
+    signable = (*signable_checks(), *signable_quality(DBT_PROJECT / "seeds"))
+    study = read_study(study_path, tasks=tasks, models=MODELS, regimes=REGIME_NAMES, signable=signable)
     require_possible_arms(study, MODELS)
     given_source = _existing(environment, "SECOND_OPINION_SOURCE")
     if given_source and study.source.simulate:

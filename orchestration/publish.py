@@ -35,7 +35,8 @@ RELATIONS = {
     "concept_set": "concept_set",
     "label_count": "task, quantity, y_true",
     "availability_count": "all",
-    "source_quirk": "name, source_table",
+    "quality_count": "name, source_table, task",
+    "snapshot_profile": "quantity, part, bin",
     "study_period": "all",
     "observed_period": "person_id, observation_period_start_date, observation_period_end_date",
 }

@@ -90,7 +90,7 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
 
 def study_records(platform: Platform) -> dict[str, Record]:
     """Return the records of every step of the study, in the order of the road."""
-    names = ["landing", "warehouse", "published"]
+    names = ["landing", "warehouse", "published", "quality"]
     if platform.simulates:
         names.insert(0, "simulated_source")
     for task in platform.tasks:

@@ -32,6 +32,7 @@ from orchestration.home import ROOT
 from orchestration.leakage import arms_with_leaks, score_step
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform, read_registrations
+from orchestration.quality.catalogue import name_of
 from orchestration.sensitivity import sensitivity_steps
 from orchestration.step import Record
 from orchestration.tasks import leakage_step
@@ -75,6 +76,7 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         code_versions={name: record.key[:12] for name, record in records.items()},
         artefacts={name: record.data_version[:12] for name, record in records.items()},
         availability=_availability(home.published),
+        quality_pages=f"../{records['quality'].metadata['pages']}",
     )
 
 
@@ -193,7 +195,12 @@ def _sign_offs(platform: Platform, records: dict[str, Record]) -> tuple[SignOff,
             for check in records[step].checks
             if check["name"] == row.check
         ]
-        signed.append(SignOff(row.task, row.check, row.reason, found[0] if found else None))
+        found += [
+            check["passed"]
+            for check in records["quality"].checks
+            if name_of(check["name"]) == row.check and check["task"] in ("", row.task) and check["looked_at"]
+        ]
+        signed.append(SignOff(row.task, row.check, row.reason, all(found) if found else None))
     return tuple(signed)
 
 

@@ -29,11 +29,15 @@ def leakage_step(task: str) -> str:
 
 
 def blocked_by(platform: Platform, task: str) -> str | None:
-    """Return why nothing of a task may be made: checks on its examples that failed; None if it may."""
+    """Return why nothing of a task may be made: failed checks of its examples or data; None if it may."""
     record = upstream(platform, f"{task}/examples", verify=False)
     # No counts of patients: 1 to 10 must not leave, and the check table holds them for those inside.
     more = {name: f" ({words})" for name, words in record.metadata["reasons"].items()}
     failed = [f"check `{row['name']}` failed{more.get(row['name'], '')}" for row in failed_blocks(record)]
+    quality = failed_blocks(upstream(platform, "quality", verify=False))
+    failed += [
+        f"check `{row['name']}` of data quality failed" for row in quality if row["task"] in ("", task)
+    ]
     return "; ".join(failed) or None
 
 
@@ -69,7 +73,7 @@ def examples_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey("published")],
+        deps=[dg.AssetKey("published"), dg.AssetKey("quality")],
         group_name=task.task,
         owners=OWNERS,
         kinds={"parquet"},

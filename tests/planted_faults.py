@@ -72,10 +72,6 @@ def label_that_attrition_does_not_know(tables: Tables) -> None:
     append(tables, "label", tables["label"][tables["label"]["y_true"].notna()].head(1), task="third_1y")
 
 
-def dangling_visits(tables: Tables) -> None:
-    tables["source_quirk"].loc[0, "found"] = 3
-
-
 def empty_concept_set(tables: Tables) -> None:
     append(tables, "concept_set", tables["concept_set"].head(1), concept_set="other", n_members=0)
 
@@ -98,7 +94,6 @@ SNAPSHOT_FAULTS = [
     (attrition_of_one_entry_more, "attrition_reconciles"),
     (attrition_of_one_case_fewer, "attrition_reconciles"),
     (label_that_attrition_does_not_know, "attrition_reconciles"),
-    (dangling_visits, "few_quirks_in_the_source"),
     (empty_concept_set, "concept_sets_of_the_catalogue_are_known"),
     (unknown_concept, "concept_sets_of_the_catalogue_are_known"),
 ]

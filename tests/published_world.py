@@ -186,7 +186,6 @@ def _facts(tables: Tables) -> Tables:
                     "cases": int(rows["y_true"].fillna(0).sum()),
                 }
             )
-    quirk = {"name": "dangling_visit", "source_table": "condition_occurrence", "looked_at": 50, "found": 0}
     members = {"entry": 1000, "outcome": OUTCOME}
     sizes = {
         "n_included_ids": 1,
@@ -222,7 +221,6 @@ def _facts(tables: Tables) -> Tables:
             ]
         ),
         "label_count": _label_count(tables["label"]),
-        "source_quirk": pd.DataFrame([quirk]),
         "attrition": pd.DataFrame(attrition),
     }
 

@@ -14,7 +14,16 @@ EVENT = (
     "select person_id, event_no, event_id, concept_id, domain, event_date, available_date, source_table"
     " from clinical_event order by person_id, event_no"
 )
-TABLES = ("cohort", "label", "attrition", "split", "example_input", "source_quirk", "concept_set_member")
+TABLES = (
+    "cohort",
+    "label",
+    "attrition",
+    "split",
+    "example_input",
+    "quality_count",
+    "snapshot_profile",
+    "concept_set_member",
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +60,25 @@ def test_attrition_counts_each_step_and_reconciles_to_the_labels(built: Built) -
 
 def test_quirks_of_the_source_are_counted(built: Built) -> None:
     found = {
-        (name, table): n
-        for name, table, n in built.rows("select name, source_table, found from source_quirk")
+        (name, table): (looked_at, n)
+        for name, table, looked_at, n in built.rows(
+            "select name, source_table, looked_at, found from quality_count where task = ''"
+        )
     }
-    assert found["unknown_person", "observation_period"] == 1
-    assert found["unknown_person", "condition_occurrence"] == 1
-    assert found["overlapping_period", "observation_period"] == 1
-    assert found["several_deaths", "death"] == 1
-    assert found["never_observed", "person"] == 1
-    assert found["no_end", "visit_occurrence"] == 1
+    assert found["person_is_known", "observation_period"] == (15, 1)
+    assert found["person_is_known", "condition_occurrence"] == (36, 1)
+    assert found["periods_do_not_overlap", "observation_period"] == (14, 1)
+    assert found["person_dies_once", "death"] == (1, 1)
+    assert found["person_is_observed", "observation_period"] == (14, 1)
+    assert found["past_stay_has_an_end", "visit_occurrence"] == (2, 0)  # the open visit is no stay
+    assert found["row_is_in_an_observation_period", "condition_occurrence"] == (35, 3)
+    # persons 1 to 8 and 10 to 14 less those who are not in the cohort: ten persons, one with two periods
+    cohort = dict(
+        built.rows(
+            "select name, looked_at from quality_count where task = 'dhf_1y' and source_table <> 'death'"
+        )
+    )
+    assert (cohort["person_is_observed"], cohort["periods_do_not_overlap"]) == (10, 11)
 
 
 def test_several_deaths_are_the_earliest_and_an_open_visit_has_no_end_event(built: Built) -> None:

@@ -127,17 +127,26 @@ def test_bleed_after_nsaid_equals_a_second_computation(gibleed: Built, raw: Raw)
     assert (len(expected), len(labels), sum(labels)) == (2607, 2570, 471)
 
 
-def test_known_quirks_are_found_in_the_numbers_others_reported(gibleed: Built) -> None:
+def test_known_quirks_are_found_in_the_numbers_others_reported(gibleed: Built, raw: Raw) -> None:
     found = {
         (name, table): n
-        for name, table, n in gibleed.rows("select name, source_table, found from source_quirk")
+        for name, table, n in gibleed.rows(
+            "select name, source_table, found from quality_count where task = ''"
+        )
     }
-    assert found["dangling_visit", "condition_occurrence"] == 64_717
-    assert found["unknown_person", "observation_period"] == 2_649
-    assert found["repeated_primary_key", "drug_exposure"] == 67_707 - 63_323
-    assert found["repeated_primary_key", "measurement"] == 44_053 - 41_870
-    assert found["outside_observation", "condition_occurrence"] == 85
-    assert found["outside_observation", "drug_exposure"] == 80
+    assert found["visit_is_known", "condition_occurrence"] == 64_717
+    assert found["person_is_known", "observation_period"] == 2_649
+    assert found["row_is_in_an_observation_period", "condition_occurrence"] == 85
+    assert found["row_is_in_an_observation_period", "drug_exposure"] == 80
+    for table, rows, keys in (("drug_exposure", 67_707, 63_323), ("measurement", 44_053, 41_870)):
+        ids = pd.Series([row[0] for row in raw.rows(table, f"{table}_id")])
+        assert (len(ids), ids.nunique()) == (rows, keys)
+        other, whole = (
+            found[name, table]
+            for name in ("key_is_not_repeated_with_other_content", "row_is_not_repeated_whole")
+        )
+        assert other == int(ids.duplicated(keep=False).sum())  # every row of such a key
+        assert whole == 0
 
 
 def test_no_event_of_the_source_is_lost_or_invented(gibleed: Built, raw: Raw) -> None:

@@ -48,7 +48,7 @@ def test_every_column_of_a_published_relation_is_typed_and_its_order_is_given(
     published = [
         n for n in parsed[1]["nodes"].values() if n.get("config", {}).get("meta", {}).get("published")
     ]
-    assert len(published) == 15
+    assert len(published) == 16
     for node in published:
         assert node["config"]["contract"]["enforced"], node["name"]
         assert set(node["config"]["meta"]["order_by"]) <= set(node["columns"])

@@ -104,6 +104,18 @@ def test_the_tests_of_a_model_are_one_check(definitions: dg.Definitions) -> None
     assert {key.name for key in of_dbt} == {"dbt_tests"}
 
 
+def test_data_quality_is_judged_before_a_task_and_shown_as_few_checks(
+    definitions: dg.Definitions, platform: Platform
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    quality = graph.get(dg.AssetKey("quality"))
+    names = {key.name for key in quality.check_keys}
+    of_tasks = {f"rows_of_{task}" for task in platform.tasks}
+    assert names == {"conformance", "completeness", "plausibility", "drift"} | of_tasks
+    for task in platform.tasks:
+        assert dg.AssetKey("quality") in graph.get(dg.AssetKey([task, "examples"])).parent_keys
+
+
 def test_nothing_is_partitioned_and_values_are_not_returned(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     keys = graph.get_all_asset_keys()

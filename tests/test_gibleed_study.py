@@ -103,16 +103,19 @@ def test_counts_predict_bleeds_about_as_well_as_others_found(gibleed: tuple[Ran,
     assert 0.58 < auroc["count_lr"] < 0.78
 
 
-def test_quirks_are_counted_and_do_not_block(gibleed: tuple[Ran, int]) -> None:
+def test_quirks_are_counted_judged_and_shown_and_do_not_block(gibleed: tuple[Ran, int]) -> None:
     ran, _ = gibleed
-    quirks = pd.read_parquet(ran.home / "published" / "source_quirk.parquet")
-    found = quirks.groupby("name")["found"].sum()
-    assert found["dangling_visit"] >= 64_717  # conditions alone (OMOP notes, quirk 1)
-    assert found["repeated_primary_key"] >= (67_707 - 63_323) + (44_053 - 41_870)
-    checks = pd.read_csv(ran.home / "evaluation" / "tables" / "checks.csv")
-    row = checks[checks["name"] == "few_quirks_in_the_source"].iloc[0]
+    counts = pd.read_parquet(ran.home / "published" / "quality_count.parquet")
+    found = counts[counts["task"] == ""].groupby("name")["found"].sum()
+    assert found["visit_is_known"] >= 64_717  # conditions alone (OMOP notes, quirk 1)
+    checks = pd.read_csv(ran.home / "evaluation" / "tables" / "checks.csv").set_index(["name", "task"])
+    row = checks.loc["visit_is_known (condition_occurrence)", "gi_bleed_1y"]
     assert not row["passed"]
     assert row["severity"] == "warn"
+    pages = ran.home / "quality" / "docs"
+    assert (pages / "index.html").exists()
+    assert list(pages.glob("validations/conformance of gi_bleed_1y/**/*.html"))
+    assert 'href="../quality/docs/index.html"' in (ran.home / "report" / "index.html").read_text()
 
 
 def test_task_without_examples_is_refused_and_the_other_goes_on(gibleed: tuple[Ran, int]) -> None:

@@ -69,6 +69,7 @@ def store_record(home: Home, name: str, **more) -> None:
 def test_a_leak_keeps_every_arm_from_the_task_and_a_refused_input_those_that_read_it(platform):
     (shown,) = read_by(platform, "gbm")
     store_record(platform.home, "t/examples")
+    store_record(platform.home, "quality")
     store_record(platform.home, f"t/{shown.name}")
     check = {"name": "no_leak", "severity": "block", "passed": False}
     for severity, passed, kept in (
@@ -83,6 +84,18 @@ def test_a_leak_keeps_every_arm_from_the_task_and_a_refused_input_those_that_rea
     store_record(platform.home, f"t/{shown.name}", refused={"guard": "g", "reason": "r"})
     assert refusal_by(platform, "t", [shown]) == {"guard": "g", "reason": "r"}
     assert refusal_by(platform, "t", []) is None
+
+
+@pytest.mark.parametrize(
+    ("task", "severity", "stops"),
+    [("t", "block", True), ("", "block", True), ("u", "block", False), ("t", "warn", False)],
+)
+def test_data_of_a_task_that_were_judged_unfit_stop_its_arms_and_no_others(platform, task, severity, stops):
+    check = {"name": "date_is_possible (death)", "task": task, "severity": severity, "passed": False}
+    store_record(platform.home, "t/examples")
+    store_record(platform.home, "quality", checks=[check])
+    words = "check `date_is_possible (death)` of data quality failed"
+    assert blocked_by(platform, "t") == (words if stops else None)
 
 
 def test_an_embedding_knows_its_store_unless_none_was_made(platform):

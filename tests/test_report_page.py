@@ -151,6 +151,21 @@ def test_the_counts_of_checks_stand_before_the_table(page, report):
     assert "Death after last event" in text
 
 
+def test_a_check_with_nothing_to_look_at_is_neither_passed_nor_a_warning(report):
+    facts, tables = report
+    idle = {"name": "visit_is_known (measurement)", "task": "", "looked_at": 0, "found": 0, "limit": 0,
+            "severity": "warn", "passed": False}  # fmt: skip
+    checks = pd.concat([tables["checks"], pd.DataFrame([idle, {**idle, "severity": "block"}])])
+    before, after = words.check_counts(tables["checks"]), words.check_counts(checks)
+    assert after == {**before, "blocked": before["blocked"] + 1, "nothing to look at": 1}
+    page = build_page(
+        replace(facts, quality_pages="../quality/docs/index.html"), {**tables, "checks": checks}
+    )
+    text = visible(page[page.index('id="checks"') :])
+    assert re.search(r"1\s+nothing to look at", text)
+    assert 'href="../quality/docs/index.html"' in page
+
+
 def test_what_was_signed_off_stands_first_with_what_came_of_it(report):
     facts, tables = report
     told = {False: "It failed, and the task went on.", True: "It did not fail", None: "It did not run."}

@@ -17,6 +17,7 @@ from ml.report.facts import (
     SplitSize,
     TaskFacts,
 )
+from ml.report.nested_cells import suppress_nested
 from ml.report.small_cells import (
     hidden_availability,
     hidden_counts,
@@ -244,6 +245,31 @@ def test_checks_of_examples_go_where_their_task_hides_a_count():
     shown = suppress_checks(checks, {"t": frozenset({"cases:0"}), "u": frozenset()})
     assert list(shown["looked_at"].isna()) == [True, True, False, True, False, False, False]
     assert list(shown["found"].isna()) == [False, True, False, False, False, False, False]
+
+
+def test_counts_of_a_cohort_go_where_they_leave_a_few_of_all_rows():
+    checks = pd.DataFrame(
+        [
+            ("a", "", 1000, 50, 10), ("a", "t", 995, 20, 9), ("b", "", 1000, 50, 10), ("b", "t", 600, 47, 6),
+            ("c", "", 1000, 50, 10), ("c", "t", 600, 30, 6), ("d", "", 1000, 0.03, 0.1),
+            ("d", "t", 995, 0.031, 0.1), ("e", "", 1000, 900, 10), ("e", "t", 600, 505, 6),
+            ("f", "t", 995, 20, 9),
+        ],
+        columns=["name", "task", "looked_at", "found", "limit"],
+    )  # fmt: skip
+    shown = suppress_nested(checks, suppress_checks(checks, {}))
+    hidden = shown[["looked_at", "found", "limit"]].isna()
+    assert list(zip(checks["name"], checks["task"], *(hidden[name] for name in hidden), strict=True)) == [
+        (name, task, *gone)
+        for name, task, *gone in [
+            ("a", "", False, False, False), ("a", "t", True, False, True),
+            ("b", "", False, False, False), ("b", "t", False, True, False),
+            ("c", "", False, False, False), ("c", "t", False, False, False),
+            ("d", "", False, False, False), ("d", "t", False, False, False),
+            ("e", "", False, False, False), ("e", "t", False, True, False),
+            ("f", "t", False, False, False),
+        ]
+    ]  # fmt: skip
 
 
 def test_published_curves_have_no_step_or_bin_with_a_small_cell_and_keep_their_ends():

@@ -196,6 +196,7 @@ class ReportFacts:
         artefacts: name -> sha256.
         notes: further lines for the provenance section.
         availability: events of the source by the rule that says when they were known.
+        quality_pages: where the pages of data quality lie, seen from the report; empty where there are none.
     """
 
     study: str
@@ -222,3 +223,4 @@ class ReportFacts:
     artefacts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     availability: tuple[AvailabilityCount, ...] = ()
+    quality_pages: str = ""

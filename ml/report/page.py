@@ -11,12 +11,13 @@ from markupsafe import Markup
 from ml.report import tables, words
 from ml.report.cohort_view import availability_rows
 from ml.report.facts import ReportFacts
-from ml.report.small_cells import suppress_checks
 from ml.report.svg import arm_styles
 from ml.report.tables import report_tables
 from ml.report.task_view import TaskTables, legend, view_task
 
 __all__ = ["build_page", "report_tables", "summary_lines"]
+
+LOUD = ("blocked", "signed off", "warned")
 
 
 def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
@@ -41,6 +42,7 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
     for task in facts.tasks:
         own = TaskTables(*(_of_task(table, task.name) for table in (metrics, verdicts, curves)))
         views.append(view_task(facts, task, own, hidden[task.name], styles))
+    rows = _check_rows(checks, hidden)
     package = resources.files("ml.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"count": tables.count, "parameters": tables.parameters, "short": _short_hash}
@@ -57,7 +59,11 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
         check_counts=words.check_counts(checks),
         sign_offs=[words.sign_off_in_words(one) for one in facts.sign_offs],
         unseen=[(words.check_name(one.check), one.task, one.words) for one in facts.unseen],
-        checks=[*_check_rows(checks, hidden), *_left_out_checks(facts)],
+        checks=[row for row in rows if row["outcome"] in LOUD],
+        quiet_checks=[
+            *(row for row in rows if row["outcome"] not in LOUD),
+            *_left_out_checks(facts),
+        ],
         availability=availability_rows(facts),
         costs=_cost_rows(costs),
         totals=_cost_totals(costs),
@@ -89,7 +95,9 @@ def summary_lines(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> list
         for one in facts.refusals
     ]
     counts = words.check_counts(whole["checks"])
-    told = [f"{n} {outcome}" for outcome, n in counts.items() if n or outcome != "signed off"]
+    told = [
+        f"{n} {outcome}" for outcome, n in counts.items() if n or outcome not in ("signed off", words.IDLE)
+    ]
     return [*lines, "", "Checks: " + ", ".join(told)]
 
 
@@ -115,11 +123,9 @@ def _short_hash(value: str) -> str:
 
 def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> list[dict[str, Any]]:
     """Check rows in words, failed ones first, blocks before warnings."""
-    shown = suppress_checks(checks, hidden)
+    shown = tables.shown_checks(checks, hidden)
     rows: list[dict[str, Any]] = []
-    for row in shown.to_dict("records"):
-        passed = bool(row["passed"])
-        outcome = words.check_outcome(passed, row["severity"])
+    for row, outcome in zip(shown.to_dict("records"), words.check_outcomes(checks), strict=True):
         numbers = {column: tables.quantity(row[column]) for column in ("looked_at", "found", "limit")}
         task = "" if pd.isna(row["task"]) else row["task"]
         rows.append(
@@ -131,7 +137,7 @@ def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> l
             }
             | numbers
         )
-    order = {"blocked": 0, "signed off": 1, "warned": 2, "passed": 3}
+    order = {"blocked": 0, "signed off": 1, "warned": 2, "passed": 3, words.IDLE: 4}
     return sorted(rows, key=lambda row: order[row["outcome"]])
 
 

@@ -10,6 +10,7 @@ from ml.evaluation.curves import CURVE_COLUMNS
 from ml.evaluation.evaluate import CHECK_COLUMNS
 from ml.evaluation.measure import METRIC_COLUMNS
 from ml.report.facts import ReportFacts, TaskFacts
+from ml.report.nested_cells import suppress_nested
 from ml.report.small_cells import hidden_counts, suppress_checks, suppress_metrics
 
 COST_COLUMNS = [
@@ -57,11 +58,16 @@ def report_tables(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> dict
         "metrics": suppress_metrics(whole["metrics"], hidden),
         "verdicts": whole["verdicts"],
         "costs": whole["costs"],
-        "checks": suppress_checks(whole["checks"], hidden),
+        "checks": shown_checks(whole["checks"], hidden),
     }
     return {
         name: cast(pd.DataFrame, table[COLUMNS[name]]).reset_index(drop=True) for name, table in shown.items()
     }
+
+
+def shown_checks(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+    """The check table as it may leave: without small counts, nor any that two of its rows give away."""
+    return suppress_nested(checks, suppress_checks(checks, hidden))
 
 
 def fill_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -120,19 +120,26 @@ def context_in_short(values: Mapping[str, float]) -> str:
     return f"{words}. The highest number is an observation, not a verdict."
 
 
+IDLE = "nothing to look at"
+
+
+def check_outcomes(checks: pd.DataFrame) -> list[str]:
+    """Say what came of each check; one that only warns and looked at nothing is no pass and no warning."""
+    rows = zip(checks["passed"], checks["severity"], checks["looked_at"], strict=True)
+    return [_outcome(bool(passed), str(severity), looked_at == 0) for passed, severity, looked_at in rows]
+
+
 def check_counts(checks: pd.DataFrame) -> dict[str, int]:
-    """How many checks passed, warned, failed signed off, and blocked."""
-    found = Counter(
-        check_outcome(bool(passed), str(severity))
-        for passed, severity in zip(checks["passed"], checks["severity"], strict=True)
-    )
-    return {outcome: found[outcome] for outcome in ("passed", "warned", "signed off", "blocked")}
+    """How many checks passed, warned, failed signed off, blocked, and had nothing to look at."""
+    found = Counter(check_outcomes(checks))
+    return {outcome: found[outcome] for outcome in ("passed", "warned", "signed off", "blocked", IDLE)}
 
 
-def check_outcome(passed: bool, severity: str) -> str:
-    """Say what came of a check."""
+def _outcome(passed: bool, severity: str, idle: bool) -> str:
     if passed:
         return "passed"
+    if idle and severity == "warn":
+        return IDLE
     return {"warn": "warned", "signed_off": "signed off"}.get(severity, "blocked")
 
 
