@@ -181,7 +181,7 @@ def _models_from_events(built: Built) -> list[tuple[str, str, str]]:
     views = {row[0] for row in built.rows("select view_name from duckdb_views() where not internal")}
     stays, events = ("death", "stay_part", "stay"), ("matched_event", "criterion_event", "criterion_day")
     labels = ("candidate", "entry_outcome", "entry_label")
-    names = (*stays, *events, "entry", *labels, "entry_step", "example", "cohort")
+    names = (*stays, *events, "index_day", "entry", *labels, "entry_step", "example", "cohort")
     return [
         (name, compiled[name].read_text(encoding="utf-8"), "view" if name in views else "table")
         for name in names
