@@ -95,6 +95,25 @@ def _all_that_was_known(shown: Shown) -> Finding:
     return Finding(looked_at, found)
 
 
+def _person_facts(shown: Shown) -> Finding:
+    """Age in full years on the index day, and sex: all that is shown of a person beside events."""
+    looked_at, found = shown.row(
+        """
+        select count(*), count(*) filter (
+            where person.person_id is null
+            or example.age is distinct from
+                date_sub('year', person.birth_date::date, example.index_date::date)
+            or example.sex is distinct from
+                case when person.gender_concept_id <> 0 then lower(concept.concept_name) end
+        )
+        from example
+        left join person on example.person_id = person.person_id
+        left join concept on person.gender_concept_id = concept.concept_id
+        """
+    )
+    return Finding(looked_at, found)
+
+
 def _outcome_concepts(shown: Shown) -> Finding:
     """The outcome's concept sets resolved again: included ids and what stands below them, less excluded."""
     below: dict[int, set[int]] = defaultdict(set)
@@ -190,6 +209,15 @@ CHECKS = (
         " published: none added, none left out, none changed.",
         "A fault that is in the snapshot already.",
         _all_that_was_known,
+    ),
+    LeakCheck(
+        "age_and_sex_are_those_of_the_index",
+        ("L11", "L12"),
+        "blocks",
+        "The age that an example is shown with is in full years on its index day, from the date of birth; sex"
+        " is the person's.",
+        "A date of birth or a sex that was changed in the source later.",
+        _person_facts,
     ),
     LeakCheck(
         "outcome_concepts_can_be_recomputed",

@@ -63,7 +63,12 @@ def _small_tables() -> Tables:
     tables["concept_ancestor"] = pd.DataFrame(
         {"ancestor_concept_id": [OUTCOME, OUTCOME], "descendant_concept_id": [OUTCOME, BELOW_OUTCOME]}
     )
-    person["gender_concept_id"], person["birth_date"] = person["sex_concept_id"], pd.NaT
+    person["gender_concept_id"] = person["sex_concept_id"]
+    of_person = cohort.set_index("person_id").loc[person["person_id"]]
+    person["birth_date"] = [
+        index - timedelta(days=int(age * 365.25) + 90)
+        for index, age in zip(of_person["index_date"], of_person["age"], strict=True)
+    ]
     columns = ["person_id", "observation_period_start_date", "observation_period_end_date"]
     tables["observed_period"] = cohort[columns]
     end = cohort["observation_period_end_date"].max()

@@ -26,7 +26,7 @@ from leakage.small_site import (
     write_views,
 )
 from ml.inputs.examples import ExampleOptions, cut_examples
-from ml.leakage import cohort, fitting, independence, labels, lineage
+from ml.leakage import arrival, cohort, fitting, independence, labels, lineage
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 from ml.task_definition import Task
@@ -200,6 +200,20 @@ def test_a_fault_of_the_snapshot_is_found(tmp_path, tables, fault, name):
     assert row.severity == "block"
 
 
+@pytest.mark.parametrize(("days", "found"), [(-30, 25), (400, 0)])
+def test_rows_that_a_refresh_brings_of_closed_days_are_late(clean, tmp_path, tables, days, found):
+    with open_shown(clean, TASK, seeds=clean / "seeds") as shown:
+        assert arrival.CHECKS[0].run(shown).looked_at == 0
+    end = tables["study_period"]["data_end"].iloc[0]
+    for person in tables["person"]["person_id"].head(25):
+        add_events(tables, event_of(tables, person, end + timedelta(days=days)))
+    root = write_site(tmp_path / "site", tables, with_views=False)
+    shutil.copytree(clean / "published", root / "snapshots" / "before")
+    with open_shown(root, TASK, seeds=root / "seeds") as shown:
+        row = arrival.CHECKS[0].run(shown)
+    assert (row.looked_at, row.found, row.severity) == (25, found, "warn")
+
+
 def named_after_the_future(root: Path) -> None:
     path = root / "tasks" / TASK.task / COUNTS / "column.parquet"
     edit(path, lambda frame: frame.assign(feature=["days_to_period_end", *frame["feature"][1:]]))
@@ -232,6 +246,11 @@ def input_left_out(root: Path) -> None:
 def another_split(root: Path) -> None:
     path = root / "tasks" / TASK.task / "examples" / "example.parquet"
     edit(path, lambda frame: frame.assign(split=frame["split"].to_numpy()[::-1]))
+
+
+def age_at_the_end(root: Path) -> None:
+    path = root / "tasks" / TASK.task / "examples" / "example.parquet"
+    edit(path, lambda frame: frame.assign(age=[frame["age"][0] + 1, *frame["age"][1:]]))
 
 
 def another_label(root: Path) -> None:
@@ -274,6 +293,7 @@ STORED_FAULTS = [
     (sums_over_the_whole_record, "inputs_are_made_of_the_past_alone"),
     (input_left_out, "input_is_all_that_was_known"),
     (another_split, "examples_are_as_published"),
+    (age_at_the_end, "age_and_sex_are_those_of_the_index"),
     (another_label, "examples_are_as_published"),
     (fitted_on_tuning_as_well, "views_are_fitted_on_train"),
     (read_from_held_out("fit"), "arms_are_fitted_on_train_and_chosen_on_tuning"),

@@ -1,0 +1,82 @@
+"""Late arrival: what a refresh brought of days that the snapshot before it had closed (L05)."""
+
+from pathlib import Path
+
+from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.shown import Shown
+
+LATE_SHARE = 0.05  # of the new rows of a table: 95 of 100 arrived within the lag
+FEWEST_ROWS = 20  # new rows of a table, to speak of a share
+
+# Rows that are new for persons who were known before; an amended row is one, for its id follows its content.
+ARRIVED = """
+with
+ended as (
+    select coalesce(period.data_end, last.event_date) - period.coding_lag_days as last_date
+    from read_parquet($earlier_period) as period
+    cross join (select max(event_date) as event_date from read_parquet($earlier_event)) as last
+),
+arrived as (
+    select
+        event.source_table,
+        event.available_date <= ended.last_date as is_late
+    from clinical_event as event
+    cross join ended
+    where
+        event.person_id in (select person_id from read_parquet($earlier_person))
+        and event.event_id not in (select event_id from read_parquet($earlier_event))
+),
+by_table as (
+    select
+        source_table,
+        count(*) as n,
+        count(*) filter (where is_late) as n_late
+    from arrived
+    group by source_table
+    having count(*) >= $fewest
+)
+select
+    coalesce(sum(n), 0)::bigint,
+    coalesce(sum(n_late) filter (where n_late > $share * n), 0)::bigint,
+    coalesce(string_agg(source_table, ', ' order by source_table) filter (where n_late > $share * n), '')
+from by_table
+"""
+
+
+def _late(shown: Shown) -> Finding:
+    earlier = _earlier(shown)
+    if earlier is None:
+        return Finding(0, 0, "There is no earlier snapshot.")
+    looked_at, found, late = shown.row(
+        ARRIVED,
+        earlier_period=str(earlier / "study_period.parquet"),
+        earlier_event=str(earlier / "clinical_event.parquet"),
+        earlier_person=str(earlier / "person.parquet"),
+        fewest=FEWEST_ROWS,
+        share=LATE_SHARE,
+    )
+    return Finding(looked_at, found, f"Late: {late}." if late else "")
+
+
+def _earlier(shown: Shown) -> Path | None:
+    """Return the latest snapshot that the home keeps beside the one in force."""
+    kept = shown.root / "snapshots"
+    others = [
+        folder
+        for folder in (kept.iterdir() if kept.is_dir() else ())
+        if (folder / "clinical_event.parquet").exists() and folder.resolve() != shown.published.resolve()
+    ]
+    return max(others, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+CHECKS = (
+    LeakCheck(
+        "rows_arrive_within_the_lag",
+        ("L05",),
+        "warns",
+        "Of the rows of a table that this refresh brought for known persons, 95 of 100 are of days that the"
+        " snapshot before had not closed, the coding lag allowed.",
+        "Lateness before the first refresh; a snapshot alone does not tell when a row arrived.",
+        _late,
+    ),
+)
