@@ -55,9 +55,7 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         code_version=code_key("ml.leakage.registry")[:16],
     )
     def leakage(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        made = {
-            shown.name: upstream(platform, f"{task.task}/{shown.name}", verify=False) for shown in views
-        }
+        made = {shown.name: upstream(platform, f"{task.task}/{shown.name}", verify=False) for shown in views}
         reason = blocked_by(platform, task.task)
         arguments = {
             "views": [name for name, record in made.items() if not record.refused],
@@ -97,12 +95,12 @@ def look_at_scores(
     scored = [name for name, arm in arms.items() if not arm.refused]
     views = [shown.name for shown in study_inputs(platform) if not shown.embedded]
     made = [name for name in views if not upstream(platform, f"{task.task}/{name}", verify=False).refused]
+    count_arms = [arm for arm in _count_arms(platform, made) if arm["arm"] in scored]
+    arguments = {"views": made, "arms": scored, "count_arms": count_arms}
 
     def compute(cost: Cost) -> Computed:
         if not scored:
             return not_made("every arm was refused", "no_predictions")
-        count_arms = [arm for arm in _count_arms(platform, made) if arm["arm"] in scored]
-        arguments = {"views": made, "arms": scored, "count_arms": count_arms}
         rows = _look(platform, task, "scores", arguments, cost, context.log.info)
         return Computed({}, rows)
 
@@ -110,7 +108,11 @@ def look_at_scores(
         platform,
         context,
         score_step(task.task),
-        key={**_key(platform, task), "arms": {name: arm.data_version for name, arm in arms.items()}},
+        key={
+            **_key(platform, task),
+            "arms": {name: arm.data_version for name, arm in arms.items()},
+            "count_arms": count_arms,
+        },
         outputs=[],
         compute=compute,
         task=task.task,
