@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ml.leakage import (
+    arrival,
     cohort,
     fitting,
     independence,
@@ -22,6 +23,7 @@ from ml.task_definition import Task
 
 CHECKS: tuple[LeakCheck, ...] = (
     *lineage.CHECKS,
+    *arrival.CHECKS,
     *labels.CHECKS,
     *cohort.CHECKS,
     *independence.CHECKS,
