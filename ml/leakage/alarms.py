@@ -31,6 +31,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "cases_and_non_cases_are_indexed_alike",
         "order_says_nothing_of_the_outcome",
         "no_word_gives_the_outcome_away",
+        "texts_stand_in_one_split",
         "nothing_is_learned_from_random_labels",
     ),
     "warns": (

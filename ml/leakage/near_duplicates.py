@@ -1,4 +1,4 @@
-"""Texts nearly equal to one of another split, exactly, without comparing every pair.
+"""Pairs of texts that are nearly equal: all of them, without comparing every pair.
 
 Two sets of grams with a Jaccard index of t or more share a gram among the first |x| - ceil(t |x|) + 1 of
 each, in any order that both are sorted by (prefix filter of Chaudhuri, Ganti and Kaushik 2006). With the
@@ -16,16 +16,12 @@ ROWS_AT_ONCE = 512
 
 
 def near_duplicates(
-    words: Sequence[Sequence[str]],
-    split: npt.NDArray[np.integer],
-    jaccard: float,
-    asked: npt.NDArray[np.integer] | None = None,
-) -> npt.NDArray[np.bool_]:
-    """Return for each text that is asked whether one of another split has such a Jaccard index or higher.
+    words: Sequence[Sequence[str]], jaccard: float, asked: npt.NDArray[np.integer] | None = None
+) -> npt.NDArray[np.integer]:
+    """Return the pairs of N texts with such a Jaccard index or a higher one, (M, 2), the lower place first.
 
     Args:
         words: of each text, in order.
-        split: whole numbers, (N,).
         jaccard: of the sets of word triples, above 0; shorter texts are one gram.
         asked: places of texts, each compared with all N; None for all of them.
     """
@@ -33,25 +29,23 @@ def near_duplicates(
     size = np.diff(grams.indptr)
     prefix = _prefixes(grams, size, jaccard)
     turned = prefix.T.tocsr()
-    found = np.zeros(len(words), dtype=bool)
     rows = np.arange(len(words)) if asked is None else asked
+    found: list[npt.NDArray[np.integer]] = [np.empty((0, 2), dtype=np.intp)]
     for start in range(0, len(rows), ROWS_AT_ONCE):
         block = rows[start : start + ROWS_AT_ONCE]
         pair = (prefix[block] @ turned).tocoo()
         left, right = block[pair.row], pair.col
-        keep = (
-            ((left < right) | (asked is not None))  # of all, each pair once
-            & (split[left] != split[right])
-            & (np.minimum(size[left], size[right]) >= jaccard * np.maximum(size[left], size[right]))
+        # of all texts each pair once
+        keep = (left < right if asked is None else left != right) & (
+            np.minimum(size[left], size[right]) >= jaccard * np.maximum(size[left], size[right])
         )
         left, right = left[keep], right[keep]
         for part in np.array_split(np.arange(left.size), left.size // 100_000 + 1):
             one, other = left[part], right[part]
             both = np.asarray(grams[one].multiply(grams[other]).sum(axis=1)).ravel()
             near = both >= jaccard * (size[one] + size[other] - both) - 1e-9
-            found[one[near]] = True
-            found[other[near]] = True
-    return found[rows]
+            found.append(np.sort(np.column_stack([one[near], other[near]]), axis=1))
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def _incidence(words: Sequence[Sequence[str]]) -> sparse.csr_matrix:

@@ -6,6 +6,7 @@ from typing import Any
 from ml.leakage import (
     arrival,
     cohort,
+    duplicates,
     fitting,
     independence,
     indexing,
@@ -31,6 +32,7 @@ CHECKS: tuple[LeakCheck, ...] = (
     *presence.CHECKS,
     *indexing.CHECKS,
     *order.CHECKS,
+    *duplicates.CHECKS,
     *texts.CHECKS,
     *shortcuts.CHECKS,
     *permutation.CHECKS,

@@ -11,13 +11,13 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from leakage.fair_site import OUTCOME, Site, make_site, write_site
-from ml.leakage import alarms, indexing, order, permutation, presence, shortcuts
+from ml.leakage import alarms, duplicates, indexing, order, permutation, presence, shortcuts
 from ml.leakage import texts as text_checks
 from ml.leakage.column_auroc import column_aurocs
 from ml.leakage.registry import CHECKS
 from ml.leakage.shown import open_shown
 
-MODULES = (presence, indexing, order, text_checks, shortcuts)
+MODULES = (presence, indexing, order, duplicates, text_checks, shortcuts)
 OURS = [check for module in MODULES for check in module.CHECKS]
 
 
@@ -174,6 +174,7 @@ PLANTS = {
     "cutting_does_not_tell_cases": only_others_cut,
     "one_human_is_one_person": cloned,
     "texts_stand_in_one_split": text_copied,
+    "few_texts_stand_in_two_splits": text_copied,
     "no_text_names_the_outcome": answer_in_text,
     "no_word_gives_the_outcome_away": word_of_cases,
     "the_days_of_orders_say_little": orders_on_sundays,
@@ -222,6 +223,16 @@ def test_other_forms_of_a_plant_are_seen(fair, tmp_path, name, plant):
     site = copy(fair)
     plant(site)
     assert run(site, tmp_path, name)[name] > 0
+
+
+def test_texts_alike_by_chance_are_told_and_do_not_block(fair, tmp_path):
+    site = copy(fair)
+    rng = np.random.default_rng(4)  # pairs of persons, whatever their splits
+    for one, other in rng.permutation(len(site.text))[:400].reshape(-1, 2):
+        site.text.iloc[other] = site.text.iloc[one].replace("male", "person")
+    found = run(site, tmp_path)
+    assert found["few_texts_stand_in_two_splits"] > 0
+    assert not found["texts_stand_in_one_split"]
 
 
 def test_parts_of_a_family_add_up_to_its_rate():
