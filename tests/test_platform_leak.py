@@ -50,7 +50,7 @@ def write_leaky_source(folder: Path) -> Path:
     planted = drugs.head(1).loc[drugs.index[:1].repeat(len(cases))].assign(
         drug_exposure_id=range(10**12, 10**12 + len(cases)), person_id=cases.index, drug_concept_id=DRUG,
         drug_exposure_start_date=day.dt.date.to_numpy(), drug_exposure_end_date=day.dt.date.to_numpy(),
-        visit_occurrence_id=None, drug_exposure_start_datetime=pd.NaT, drug_exposure_end_datetime=pd.NaT,
+        visit_occurrence_id=None, drug_exposure_start_datetime=None, drug_exposure_end_datetime=None,
     )  # fmt: skip
     pd.concat([drugs, planted.astype(drugs.dtypes)], ignore_index=True).to_parquet(path, index=False)
     return folder / "cdm"
