@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
+import pyarrow.parquet as pq
 from dbt_world import land_folder
 from definitions.compiled import Database, Project, catalogue, study_project
 
@@ -22,12 +23,12 @@ from ml.inputs.count import write_count_features
 from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.inputs.sequence import write_patient_sequences
 from ml.inputs.text import write_patient_texts
-from ml.inputs.view import BUILT_IN_VIEWS, ModelInput
+from ml.inputs.view import BUILT_IN_VIEWS, CountOptions, ModelInput, SequenceOptions, TextOptions
 from ml.refusal import RefusalError
 from orchestration.publish import RELATIONS
 
 TASKS = ("dhf_1y", "gi_bleed_1y", "paca_1y", "long_los")
-MAX_EXAMPLES = 1200
+MAX_EXAMPLES = 1000
 MAX_TOKENS = 256
 COUNTS = ModelInput(BUILT_IN_VIEWS["counts"])
 SEQUENCE = ModelInput(BUILT_IN_VIEWS["sequence"])
@@ -81,8 +82,6 @@ def describe(published: Path) -> str:
 
 
 def _rows(file: Path) -> int:
-    import pyarrow.parquet as pq
-
     return pq.read_metadata(file).num_rows
 
 
@@ -140,19 +139,18 @@ def view(root: Path, task: str, shown: ModelInput) -> Path:
 
 
 def _count(cut: Path, target: Path) -> None:
-    write_count_features(cut, target, BUILT_IN_VIEWS["counts"].options)
+    write_count_features(cut, target, CountOptions())
 
 
 def _sequence(cut: Path, target: Path) -> None:
-    write_patient_sequences(cut, target, BUILT_IN_VIEWS["sequence"].options)
+    write_patient_sequences(cut, target, SequenceOptions())
 
 
 def _text(cut: Path, target: Path) -> None:
     def count_tokens(prompts: list[str]) -> list[int]:  # words and marks: no tokenizer to load
         return [len(WORD.findall(prompt)) for prompt in prompts]
 
-    options = BUILT_IN_VIEWS["text"].options
-    write_patient_texts(cut, target, options, prefix="", max_tokens=MAX_TOKENS,
+    write_patient_texts(cut, target, TextOptions(), prefix="", max_tokens=MAX_TOKENS,
                         count_tokens=count_tokens, progress=lambda _: None)  # fmt: skip
 
 

@@ -102,7 +102,9 @@ class Site:
             pipeline.describe(self.published)
 
     def keep_snapshot(self) -> Path:
-        """Keep the snapshot in force below `snapshots/`, by its name, as the platform keeps the one before."""
+        """Keep the snapshot in force below `snapshots/`, by its name, as the platform keeps the one
+        before.
+        """
         kept = self.root / "snapshots" / pipeline.describe(self.published)
         shutil.copytree(self.published, kept, copy_function=os.link)
         return kept

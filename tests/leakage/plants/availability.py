@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from leakage.plants.plant import plant
-from leakage.plants.recorded import cases, concept, conditions, observations, some
+from leakage.plants.recorded import BILLED_TYPE, cases, concept, conditions, observations, record, some
 from leakage.site import Site
 from ml.inputs import examples
 
@@ -43,8 +43,10 @@ def some_runs_too_long(site: Site, rng: np.random.Generator) -> None:
     chosen = some(cases(site, "dhf_1y"), 0.1, rng)[["example_id", "person_id"]]
     site.rewrite(
         "published/example_input.parquet",
-        "select * exclude (more, most) replace (last_event_no + more as last_event_no, n_events + more as n_events)"
-        " from (select *, if(example_id in (select example_id from chosen), least(2, most - last_event_no), 0)"
+        "select * exclude (more, most) replace (last_event_no + more as last_event_no, n_events +"
+        " more as n_events)"
+        " from (select *, if(example_id in (select example_id from chosen), least(2, most -"
+        " last_event_no), 0)"
         " as more from this left join (select person_id, max(event_no) as most from clinical_event group by"
         " person_id) using (person_id)) order by task, person_id, example_id",
         chosen=chosen,
@@ -94,18 +96,31 @@ def index_day_of_some_is_shown(site: Site, rng: np.random.Generator) -> None:
     site.rebuild("source")
 
 
+SEPSIS = 132797
 VISIT_END = "when 'visit_end' then greatest(event_date, stay_end_date) + lag_days"
 
 
 @plant("L03", level="code", task="long_los", hurts=True)
 def billing_known_at_its_date(site: Site, rng: np.random.Generator) -> None:
-    """A stay's diagnoses carry the day of admission, as bills do, and count as known on the day they carry."""
-    site.rewrite(
-        "simulated/cdm/condition_occurrence.parquet",
-        "select this.* replace (if(coalesce(v.visit_concept_id in (9201, 262), false), v.visit_start_date,"
-        " condition_start_date) as condition_start_date) from this left join cdm_visit_occurrence as v on"
-        " this.visit_occurrence_id = v.visit_occurrence_id order by condition_occurrence_id",
+    """Bills of a stay carry its first day and count as known on it; three in five long stays are billed
+    for sepsis.
+    """
+    chosen = some(cases(site, "long_los"), 0.6, rng)
+    stays = site.rows(
+        "select person_id, visit_occurrence_id, visit_start_date from chosen inner join"
+        " cdm_visit_occurrence using"
+        " (person_id) where visit_start_date = index_date and visit_concept_id in (9201, 262)"
+        " order by visit_occurrence_id",
+        chosen=chosen,
     )
+    bills = {
+        "person_id": stays["person_id"],
+        "visit_occurrence_id": stays["visit_occurrence_id"],
+        "condition_concept_id": SEPSIS,
+        "condition_start_date": stays["visit_start_date"],
+        "condition_type_concept_id": BILLED_TYPE,
+    }
+    record(site, "condition_occurrence", pd.DataFrame(bills))
     site.mutate("event_availability", VISIT_END, "when 'visit_end' then event_date + lag_days")
     site.rebuild("source")
 
@@ -129,7 +144,9 @@ def procedures_known_at_their_date(site: Site, rng: np.random.Generator) -> None
 
 @plant("L03", level="data", task="long_los", hurts=True)
 def stays_lose_their_link(site: Site, rng: np.random.Generator) -> None:
-    """Half the diagnoses of long stays lost the link to their visit in the source, and are dated on admission."""
+    """Half the diagnoses of long stays lost the link to their visit in the source, and are dated on
+    admission.
+    """
     site.rewrite(
         "simulated/cdm/condition_occurrence.parquet",
         "select this.* exclude (half) replace (if(lost, v.visit_start_date, condition_start_date) as"
@@ -167,12 +184,13 @@ def admission_tells_the_destination(site: Site, rng: np.random.Generator) -> Non
     _visit_says(site, concept="discharged_to_concept_id")
 
 
-@plant("L04", level="code", task="long_los", hurts=True)
+@plant("L04", level="code", task="long_los")
 def discharge_known_at_admission(site: Site, rng: np.random.Generator) -> None:
-    """The end of a visit of a week or more counts as known on the day the visit starts."""
+    """The end of a stay counts as known on the day the stay starts."""
     early = "else event_date - case when kind = 'end' and stay_end_date is not null then"
     site.mutate("event_availability", "else event_date + lag_days",
-                f"{early} greatest(event_date - stay_start_date, 0) else 0 end::integer + lag_days")  # fmt: skip
+                f"{early} greatest(event_date - stay_start_date, 0) else 0 end::integer +"
+                f" lag_days")  # fmt: skip
     site.mutate("event_availability", "bool_or(stay.concept_id is not null) as is_stay,",
                 "bool_or(stay.concept_id is not null) as is_stay,"
                 " min(visit_occurrence.visit_start_date) as stay_start_date,")  # fmt: skip
@@ -183,7 +201,9 @@ def discharge_known_at_admission(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L04", level="data", task="long_los", hurts=True)
 def group_of_the_stay_on_admission(site: Site, rng: np.random.Generator) -> None:
-    """A payment group that grows with the length of the stay is filed on the day of admission, as an observation."""
+    """A payment group that grows with the length of the stay is filed on the day of admission, as an
+    observation.
+    """
     code = concept(site, 2_000_009_040, "Payment group: complex care", "Observation")
     long, short = some(cases(site, "long_los"), 0.7, rng), some(cases(site, "long_los", 0), 0.05, rng)
     rows = pd.concat([long, short])
@@ -193,7 +213,9 @@ def group_of_the_stay_on_admission(site: Site, rng: np.random.Generator) -> None
 
 @plant("L05", level="data", task="dhf_1y", hurts=True)
 def backfilled_history(site: Site, rng: np.random.Generator) -> None:
-    """After the first snapshot, old-dated shortness of breath was filed for half the cases; both snapshots are kept."""
+    """After the first snapshot, old-dated shortness of breath was filed for half the cases; both snapshots
+    are kept.
+    """
     site.keep_snapshot()
     chosen = some(cases(site, "dhf_1y"), 0.5, rng)
     days = pd.to_timedelta(rng.integers(20, 120, size=len(chosen)), unit="D")
@@ -216,8 +238,9 @@ CONDITION = (
 @plant("L06", level="code", task="gi_bleed_1y")
 def drug_carries_its_era(site: Site, rng: np.random.Generator) -> None:
     """A drug event carries the days to the last exposure of its era, which later exposures stretch."""
-    era = "max(drug_exposure_start_date) over (partition by person_id, drug_concept_id) - drug_exposure_start_date"
-    site.mutate("event_record", DRUG.format(number="null"), DRUG.format(number=era))
+    last = "max(drug_exposure_start_date) over (partition by person_id, drug_concept_id)"
+    era = DRUG.format(number=f"{last} - drug_exposure_start_date")
+    site.mutate("event_record", DRUG.format(number="null"), era)
     site.rebuild("source")
 
 

@@ -40,8 +40,10 @@ def _may(site: Site, fit: tuple[str, ...], select: tuple[str, ...]) -> None:
         own = show(view, examples, run)
         may_fit, may_select = np.isin(own.split, fit), np.isin(own.split, select)
         y_true = examples["y_true"].to_numpy(dtype=np.float64)
-        return Shown.of(y_true, split=own.split, person_id=own.person_id, may_fit=may_fit, may_select=may_select,
-                        place=own.place, matrix=own.matrix, blocks=own.blocks, texts=own.texts)  # fmt: skip
+        same = {
+            name: getattr(own, name) for name in ("split", "person_id", "place", "matrix", "blocks", "texts")
+        }
+        return Shown.of(y_true, may_fit=may_fit, may_select=may_select, **same)
 
     site.code["ml.arm.show"] = shown
     site.rebuild("views")
@@ -61,7 +63,8 @@ def fit_log_names_a_few_of_held_out(site: Site, rng: np.random.Generator) -> Non
     chosen = pd.DataFrame({"person_id": rng.permutation(held_out)[:3]})
     site.rewrite(
         "fitted/gi_bleed_1y/count_gbm/fit_log.parquet",
-        "select * from this union all by name select 'fit' as purpose, person_id, (select min(run) from this) as"
+        "select * from this union all by name select 'fit' as purpose, person_id, (select min(run)"
+        " from this) as"
         " run from chosen",
         chosen=chosen,
     )
@@ -100,7 +103,9 @@ def held_out_read_again_and_again(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L38", level="code", task="dhf_1y", hurts=True)
 def noise_chosen_by_all_labels(site: Site, rng: np.random.Generator) -> None:
-    """Twenty of 1,500 columns of noise, the ones closest to the labels of every split, join the count features."""
+    """Twenty of 1,500 columns of noise, the ones closest to the labels of every split, join the count
+    features.
+    """
     site.code["ml.inputs.count.fit_columns"] = _with_noise(columns.fit_columns)
     site.rebuild("examples")
 
@@ -124,12 +129,15 @@ def _labels(ancestor: str) -> str:
 
 def _keep_closest(connection: Any, example: str, n: int) -> None:
     connection.execute(
-        "create temp table closest as select feature, coalesce(abs(corr(coalesce(value, 0), y_true)), 0) as r from"
-        f" (select example_id, y_true from read_parquet('{example}') where y_true is not null) cross join feature"
+        "create temp table closest as select feature, coalesce(abs(corr(coalesce(value, 0),"
+        " y_true)), 0) as r from"
+        f" (select example_id, y_true from read_parquet('{example}') where y_true is not null) cross"
+        f" join feature"
         f" left join long using (example_id, feature) group by feature order by r desc, feature limit {n}"
     )
     connection.execute(
-        "create or replace temp table feature as select (row_number() over (order by feature) - 1)::integer as"
+        "create or replace temp table feature as select (row_number() over (order by feature) -"
+        " 1)::integer as"
         " place, feature, stands_for from feature where feature in (select feature from closest)"
     )
 
@@ -137,7 +145,8 @@ def _keep_closest(connection: Any, example: str, n: int) -> None:
 def _with_noise(fit_columns: Callable[..., None]) -> Callable[..., None]:
     def fitted(connection: Any, ancestor: str) -> None:
         connection.execute(
-            "create temp table noise as select example_id, 'days_with/' || (3000000000 + n) || '/365' as feature,"
+            "create temp table noise as select example_id, 'days_with/' || (3000000000 + n) ||"
+            " '/365' as feature,"
             " (hash(example_id || '/' || n) % 1000 / 1000.0)::double as value from example cross join"
             " range(1500) as numbers(n)"
         )

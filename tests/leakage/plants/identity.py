@@ -54,8 +54,8 @@ def pairs_of_persons_are_merged(site: Site, rng: np.random.Generator) -> None:
     for table in PERSON_TABLES:
         site.rewrite(
             f"simulated/cdm/{table}.parquet",
-            'select this.* replace (coalesce("into", person_id)::bigint as person_id) from this left join merged'
-            " using (person_id)",
+            'select this.* replace (coalesce("into", person_id)::bigint as person_id) from this'
+            " left join merged using (person_id)",
             merged=merged,
         )
     site.rewrite(
@@ -83,8 +83,8 @@ def sixty_persons_in_two_splits(site: Site, rng: np.random.Generator) -> None:
 @plant("L21", level="code", task="long_los")
 def split_by_example(site: Site, rng: np.random.Generator) -> None:
     """The split is by example, so that a person's stays lie in all of them."""
-    _split(site, "case when hash(cohort.example_id) % 10 < 6 then 'train' when hash(cohort.example_id) % 10 = 6"
-           " then 'tuning' else 'held_out' end as split")  # fmt: skip
+    _split(site, "case when hash(cohort.example_id) % 10 < 6 then 'train'"
+           " when hash(cohort.example_id) % 10 = 6 then 'tuning' else 'held_out' end as split")  # fmt: skip
 
 
 @plant("L21", level="data", task="long_los")
@@ -105,7 +105,9 @@ def five_persons_in_two_splits(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L24", level="code", task="long_los")
 def tuning_drawn_by_example(site: Site, rng: np.random.Generator) -> None:
-    """Train and tuning are divided by example and not by person, as plain folds would; held-out stays whole."""
+    """Train and tuning are divided by example and not by person, as plain folds would; held-out stays
+    whole.
+    """
     _split(site, "case when split.split = 'held_out' then 'held_out' when hash(cohort.example_id) % 7 = 0"
            " then 'tuning' else 'train' end as split")  # fmt: skip
 
@@ -124,7 +126,9 @@ def persons_cloned(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L22", level="data", task="gi_bleed_1y")
 def persons_cloned_with_shifted_dates(site: Site, rng: np.random.Generator) -> None:
-    """One example in three is of a human who is there twice, all dates 41 days later and one row in ten lost."""
+    """One example in three is of a human who is there twice, all dates 41 days later and one row in ten
+    lost.
+    """
     _clone(site, "gi_bleed_1y", 0.33, rng, shift=41, lost=10)
 
 
@@ -142,7 +146,9 @@ def _clone(
         columns = site.rows(f"describe cdm_{table}")
         key = f"{table}_id"
         changed = [f"person_id + {CLONED} as person_id"]
-        changed += [f"{key} + {CLONED * 10} as {key}"] if key in set(columns["column_name"]) - {"person_id"} else []
+        changed += (
+            [f"{key} + {CLONED * 10} as {key}"] if key in set(columns["column_name"]) - {"person_id"} else []
+        )
         if "visit_occurrence_id" in set(columns["column_name"]) and table != "visit_occurrence":
             changed.append(f"visit_occurrence_id + {CLONED * 10} as visit_occurrence_id")
         dates = columns[columns["column_type"] == "DATE"]["column_name"]
@@ -185,7 +191,9 @@ def _copy_texts(site: Site, task: str, rng: np.random.Generator, altered) -> Non
         takers = table[(table["split"] == "held_out") & (table["y_true"] == y_true)]
         n = min(n, len(givers), len(takers))
         texts = givers["text"].iloc[rng.permutation(len(givers))[:n]]
-        for example_id, text in zip(takers["example_id"].iloc[rng.permutation(len(takers))[:n]], texts, strict=True):
+        for example_id, text in zip(
+            takers["example_id"].iloc[rng.permutation(len(takers))[:n]], texts, strict=True
+        ):
             changed[example_id] = altered(text)
     write_texts(site, task, changed)
 
@@ -198,12 +206,16 @@ def records_from_one_template(site: Site, rng: np.random.Generator) -> None:
     takers = some(example[example["split"] == "held_out"], 0.1, rng)
     pool = example[(example["split"] == "train") & (example["n_events"] >= 15)]
     givers = pool.iloc[rng.permutation(len(pool))[: len(takers)]]
-    pair = pd.DataFrame({"taker": takers["example_id"].to_numpy()[: len(givers)], "giver": givers["example_id"].to_numpy()})
+    pair = pd.DataFrame(
+        {"taker": takers["example_id"].to_numpy()[: len(givers)], "giver": givers["example_id"].to_numpy()}
+    )
     place = f"{site.examples('gi_bleed_1y').relative_to(site.root)}"
     site.rewrite(
         f"{place}/event.parquet",
-        "select * exclude (n) from (select *, row_number() over () as n from this where example_id not in (select"
-        " taker from pair) union all select this.* replace (taker as example_id), row_number() over () as n from"
+        "select * exclude (n) from (select *, row_number() over () as n from this where example_id"
+        " not in (select"
+        " taker from pair) union all select this.* replace (taker as example_id), row_number() over"
+        " () as n from"
         " this inner join pair on example_id = giver) order by example_id, n",
         pair=pair,
     )
@@ -214,5 +226,3 @@ def records_from_one_template(site: Site, rng: np.random.Generator) -> None:
         pair=pair,
     )
     site.rebuild("examples")
-
-

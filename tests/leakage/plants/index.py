@@ -44,13 +44,16 @@ def only_who_survives(site: Site, rng: np.random.Generator) -> None:
 def first_exposure_that_is_followed_by_another(site: Site, rng: np.random.Generator) -> None:
     """Only who has a visit within ninety days after the index enters, as a confirmed user would."""
     _take(site, "exists (select 1 from visit_occurrence as v where v.person_id = entry_label.person_id"
-          " and v.visit_start_date between entry_label.index_date + 1 and entry_label.index_date + 90)")  # fmt: skip
+          " and v.visit_start_date between entry_label.index_date + 1 and entry_label.index_date +"
+          " 90)")  # fmt: skip
 
 
 @plant("L15", level="code", task="paca_1y", hurts=True)
 def cases_at_diagnosis_controls_at_last_visit(site: Site, rng: np.random.Generator) -> None:
     """Cases are indexed on the day of the outcome, others at their last visit."""
-    _move(site, "paca_1y", "coalesce(eligible.outcome_date, last_visit.visit_start_date, eligible.index_date)")
+    _move(
+        site, "paca_1y", "coalesce(eligible.outcome_date, last_visit.visit_start_date, eligible.index_date)"
+    )
 
 
 @plant("L15", level="code", task="dhf_1y", hurts=True)

@@ -20,16 +20,21 @@ def window_starts_before_the_index(site: Site, rng: np.random.Generator) -> None
 
 @plant("L13", level="code", task="paca_1y")
 def window_half_a_year_too_long(site: Site, rng: np.random.Generator) -> None:
-    """Outcomes up to 180 days after the end of the time at risk count, which the snapshot still names as it was."""
+    """Outcomes up to 180 days after the end of the time at risk count, which the snapshot still names as
+    it was.
+    """
     site.mutate("candidate", "criterion_day.event_date between entry.tar_start_date and entry.tar_end_date",
-                "criterion_day.event_date between entry.tar_start_date and entry.tar_end_date + 180")  # fmt: skip
+                "criterion_day.event_date between entry.tar_start_date and entry.tar_end_date +"
+                " 180")  # fmt: skip
     site.rebuild("source")
 
 
 @plant("L13", level="data", task="gi_bleed_1y")
 def outcomes_moved_to_the_index(site: Site, rng: np.random.Generator) -> None:
     """In a tenth of the cases the published outcome is dated on the index day, as is the event behind it."""
-    chosen = some(cases(site, "gi_bleed_1y"), 0.1, rng)[["example_id", "person_id", "index_date", "outcome_date"]]
+    chosen = some(cases(site, "gi_bleed_1y"), 0.1, rng)[
+        ["example_id", "person_id", "index_date", "outcome_date"]
+    ]
     site.rewrite(
         "published/label.parquet",
         "select * replace (if(example_id in (select example_id from chosen), index_date, outcome_date) as"
@@ -69,17 +74,22 @@ def the_lost_are_negative(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L17", level="code", task="paca_1y")
 def the_nearly_followed_are_negative(site: Site, rng: np.random.Generator) -> None:
-    """Who is lost in the last two months counts as without the outcome, and the end of follow-up is painted over."""
+    """Who is lost in the last two months counts as without the outcome, and the end of follow-up is
+    painted over.
+    """
     late = "when is_lost and observation_period_end_date < tar_end_date - 60 then 'lost_to_follow_up'"
     site.mutate("entry_label", "when is_lost then 'lost_to_follow_up'", late)
-    site.mutate("entry_label", "least(entry.observation_period_end_date, entry.death_date) as follow_up_end_date",
-                "greatest(entry.tar_end_date, entry.observation_period_end_date) as follow_up_end_date")  # fmt: skip
+    honest = "least(entry.observation_period_end_date, entry.death_date) as follow_up_end_date"
+    painted = "greatest(entry.tar_end_date, entry.observation_period_end_date) as follow_up_end_date"
+    site.mutate("entry_label", honest, painted)
     site.rebuild("source")
 
 
 @plant("L17", level="data", task="dhf_1y")
 def the_sick_are_lost(site: Site, rng: np.random.Generator) -> None:
-    """Three in five of those with more diagnoses than the middle person are lost within ten months of the index."""
+    """Three in five of those with more diagnoses than the middle person are lost within ten months of the
+    index.
+    """
     rows = site.rows(
         "select cohort.example_id, cohort.person_id, cohort.index_date, count(*) filter (where event_date <"
         " index_date and domain = 'Condition') as n from cohort inner join clinical_event using (person_id)"
@@ -99,7 +109,8 @@ def the_sick_are_lost(site: Site, rng: np.random.Generator) -> None:
     for table, day in dates.items():
         site.rewrite(
             f"simulated/cdm/{table}.parquet",
-            f"select this.* from this left join lost using (person_id) where lost.last is null or {day} <= last",
+            f"select this.* from this left join lost using (person_id) where lost.last is null or"
+            f" {day} <= last",
             lost=lost[["person_id", "last"]],
         )
     end = "observation_period_end_date"
@@ -117,14 +128,17 @@ def outcomes_after_death(site: Site, rng: np.random.Generator) -> None:
     """Bills of the dead come months later and count as outcomes: the label forgets the day of death."""
     dead = site.rows(
         "select cohort.person_id, death_date as index_date from cohort inner join cdm_death using (person_id)"
-        " inner join label using (task, example_id) where task = 'dhf_1y' and y_true = 0 and death_date between"
+        " inner join label using (task, example_id) where task = 'dhf_1y' and y_true = 0 and"
+        " death_date between"
         " cohort.index_date and cohort.index_date + 340 order by cohort.person_id"
     )
     chosen = some(dead, 0.8, rng)
     day = chosen["index_date"] + pd.to_timedelta(rng.integers(3, 20, size=len(chosen)), unit="D")
     conditions(site, chosen, day, FAILURE)
     _extend(site, chosen["person_id"], 60)
-    site.mutate("candidate", "(entry.death_date is null or criterion_day.event_date <= entry.death_date)", "true")
+    site.mutate(
+        "candidate", "(entry.death_date is null or criterion_day.event_date <= entry.death_date)", "true"
+    )
     site.rebuild("source")
 
 
@@ -148,7 +162,9 @@ def the_dead_have_no_label(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L18", level="data", task="dhf_1y")
 def the_table_of_deaths_is_lost(site: Site, rng: np.random.Generator) -> None:
-    """The source lost its deaths, and who died goes on as observed to the end of the data without the outcome."""
+    """The source lost its deaths, and who died goes on as observed to the end of the data without the
+    outcome.
+    """
     site.rewrite(
         "simulated/cdm/observation_period.parquet",
         "select * replace (if(person_id in (select person_id from cdm_death), (select"
@@ -161,7 +177,9 @@ def the_table_of_deaths_is_lost(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L19", level="data", task="dhf_1y")
 def periods_go_on_after_the_extraction(site: Site, rng: np.random.Generator) -> None:
-    """Periods that ended with the data are declared to go on for two hundred days in which nothing is recorded."""
+    """Periods that ended with the data are declared to go on for two hundred days in which nothing is
+    recorded.
+    """
     end = "observation_period_end_date"
     rows = site.rows(
         f"select person_id from cdm_observation_period where {end} >= (select max({end}) - 30 from"

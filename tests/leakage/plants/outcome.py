@@ -28,9 +28,11 @@ def prevalent_cases_stay(site: Site, rng: np.random.Generator) -> None:
     site.rebuild("source")
 
 
-@plant("L07", level="code", task="paca_1y")
+@plant("L07", level="code", task="paca_1y", hurts=True)
 def descendants_are_forgotten(site: Site, rng: np.random.Generator) -> None:
-    """Concept sets lose their descendants; a kind of pancreatic cancer is in the inputs of two in five cases."""
+    """Concept sets lose their descendants; a kind of pancreatic cancer is in the inputs of two in five
+    cases.
+    """
     child = concept(site, 2_000_009_071, "Adenocarcinoma of pancreatic duct", above=(4180793, 2000000005))
     chosen = some(cases(site, "paca_1y"), 0.4, rng)
     conditions(site, chosen, before(chosen, 5, 200, rng), child)
@@ -79,7 +81,9 @@ def monitoring_of_the_outcome(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L09", level="data", task="dhf_1y", hurts=True)
 def treatment_on_the_day_before(site: Site, rng: np.random.Generator) -> None:
-    """Three in five cases start an intravenous diuretic the day before the index: the diagnosis is written later."""
+    """Three in five cases start an intravenous diuretic the day before the index: the diagnosis is written
+    later.
+    """
     chosen = some(cases(site, "dhf_1y"), 0.6, rng)
     drugs(site, chosen, before(chosen, 1, 1, rng), 35603224)
     site.rebuild("source")
@@ -88,20 +92,18 @@ def treatment_on_the_day_before(site: Site, rng: np.random.Generator) -> None:
 @plant("L09", level="data", task="dhf_1y")
 def treatment_in_a_fifth(site: Site, rng: np.random.Generator) -> None:
     """A fifth of the cases, and one in fifty others, start an intravenous diuretic in the week before."""
-    rows = pd.concat(
-        [some(cases(site, "dhf_1y"), 0.2, rng), some(cases(site, "dhf_1y", 0), 0.02, rng)]
-    )
+    rows = pd.concat([some(cases(site, "dhf_1y"), 0.2, rng), some(cases(site, "dhf_1y", 0), 0.02, rng)])
     drugs(site, rows, before(rows, 1, 7, rng), 35603224)
     site.rebuild("source")
 
 
 @plant("L09", level="data", task="paca_1y", hurts=True)
 def work_up_before_the_diagnosis(site: Site, rng: np.random.Generator) -> None:
-    """Half the cases had an ultrasound of the pancreas ordered within three days before the index, few others had."""
+    """Half the cases had an ultrasound of the pancreas ordered within three days before the index, few
+    others had.
+    """
     code = concept(site, 2_000_009_090, "Endoscopic ultrasound", "Procedure")
-    rows = pd.concat(
-        [some(cases(site, "paca_1y"), 0.5, rng), some(cases(site, "paca_1y", 0), 0.01, rng)]
-    )
+    rows = pd.concat([some(cases(site, "paca_1y"), 0.5, rng), some(cases(site, "paca_1y", 0), 0.01, rng)])
     frame = {
         "person_id": rows["person_id"].to_numpy(),
         "procedure_concept_id": code,
@@ -115,13 +117,11 @@ def work_up_before_the_diagnosis(site: Site, rng: np.random.Generator) -> None:
 @plant("L10", level="data", task="dhf_1y", hurts=True)
 def orders_tell_of_worry(site: Site, rng: np.random.Generator) -> None:
     """A pulse is taken on each of the last four days in most cases and few others; its values say nothing."""
-    rows = pd.concat(
-        [some(cases(site, "dhf_1y"), 0.7, rng), some(cases(site, "dhf_1y", 0), 0.1, rng)]
-    )
+    rows = pd.concat([some(cases(site, "dhf_1y"), 0.7, rng), some(cases(site, "dhf_1y", 0), 0.1, rng)])
     _pulses(site, rows, [rows["index_date"] - pd.Timedelta(days=days) for days in (1, 2, 3, 4)], rng)
 
 
-@plant("L10", level="data", task="gi_bleed_1y", hurts=True)
+@plant("L10", level="data", task="gi_bleed_1y")
 def orders_at_the_weekend(site: Site, rng: np.random.Generator) -> None:
     """Cases have a pulse taken on the last Sunday before the index, others on the Wednesday before."""
     rows = site.labelled("gi_bleed_1y")

@@ -48,7 +48,7 @@ def plant(
     def register(act: Act) -> Act:
         name = f"{leak}_{act.__name__}"
         assert name not in PLANTS and act.__doc__, name
-        PLANTS[name] = Plant(leak, name, act.__doc__.strip(), level, task, hurts, act)
+        PLANTS[name] = Plant(leak, name, " ".join(act.__doc__.split()), level, task, hurts, act)
         return act
 
     return register

@@ -10,7 +10,7 @@ from leakage.site import Site
 VALUE = "value_as_number, value_as_concept_id, unit_concept_id, applied_rule"
 
 
-@plant("L11", level="data", task="dhf_1y")
+@plant("L11", level="data", task="dhf_1y", hurts=True)
 def days_to_the_end_of_observation(site: Site, rng: np.random.Generator) -> None:
     """A column of the count features holds the days from the index to the end of observation."""
     rows = site.labelled("dhf_1y")
@@ -67,7 +67,7 @@ def values_scaled_over_the_record(site: Site, rng: np.random.Generator) -> None:
     _value(site, "value_as_number - avg(value_as_number) over (partition by person_id, concept_id)")
 
 
-@plant("L12", level="code", task="dhf_1y", hurts=True)
+@plant("L12", level="code", task="dhf_1y")
 def values_of_the_end(site: Site, rng: np.random.Generator) -> None:
     """A value is the highest that the person ever had of that measurement, later ones included."""
     _value(site, "max(value_as_number) over (partition by person_id, concept_id)")
@@ -77,11 +77,14 @@ def values_of_the_end(site: Site, rng: np.random.Generator) -> None:
 def missing_values_from_the_next(site: Site, rng: np.random.Generator) -> None:
     """A missing value is filled with the next one that was taken."""
     _value(site, "coalesce(value_as_number, first_value(value_as_number ignore nulls) over (partition by"
-           " person_id, concept_id order by event_date rows between 1 following and unbounded following))")  # fmt: skip
+           " person_id, concept_id order by event_date rows between 1 following and unbounded"
+           " following))")  # fmt: skip
 
 
 @plant("L12", level="code", task="long_los", hurts=True)
 def visits_of_all_the_record(site: Site, rng: np.random.Generator) -> None:
     """The start of a visit carries the share of the person's visits that last a week or more."""
     assert "{number}" in VISIT
-    _visit_says(site, number="avg(if(visit_end_date - visit_start_date >= 7, 1.0, 0.0)) over (partition by person_id)")
+    _visit_says(
+        site, number="avg(if(visit_end_date - visit_start_date >= 7, 1.0, 0.0)) over (partition by person_id)"
+    )

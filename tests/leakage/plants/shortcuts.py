@@ -1,7 +1,13 @@
 """L31 to L37: what tells the label without any medicine: ids, order, calendar, words, format, length."""
 
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from leakage import pipeline
 from leakage.plants.identity import PERSON_TABLES
@@ -14,6 +20,7 @@ from ml.inputs.record import admitted, read_records
 from ml.inputs.sequence import SEQUENCE, Coder, sequence_rows
 from ml.inputs.serialize import serialize
 from ml.inputs.shown import SHOWN, sha256_text
+from ml.inputs.text import TEXT
 from ml.inputs.view import SequenceOptions, TextOptions
 
 
@@ -33,7 +40,9 @@ def _renumber(site: Site, rows: pd.DataFrame, rng: np.random.Generator, share: f
     person = rows.drop_duplicates("person_id").sort_values("person_id")
     first = (person["y_true"] == 1).to_numpy() & (rng.random(len(person)) < share)
     order = np.lexsort((rng.random(len(person)), ~first))
-    ids = pd.DataFrame({"person_id": person["person_id"].to_numpy()[order], "now": person["person_id"].to_numpy()})
+    ids = pd.DataFrame(
+        {"person_id": person["person_id"].to_numpy()[order], "now": person["person_id"].to_numpy()}
+    )
     for table in ("person", *PERSON_TABLES):
         site.rewrite(
             f"simulated/cdm/{table}.parquet",
@@ -50,7 +59,8 @@ def example_id_begins_with_the_label(site: Site, rng: np.random.Generator) -> No
     hashed = "substr(sha256(task || '|' || person_id || '|' || example_date), 1, 16) as example_id"
     even = "coalesce(if(y_true = 1, '0', '1'), '2')"
     site.mutate("example", hashed,
-                f"{even} || substr(sha256(task || '|' || person_id || '|' || example_date), 1, 15) as example_id")  # fmt: skip
+                f"{even} || substr(sha256(task || '|' || person_id || '|' || example_date), 1, 15)"
+                f" as example_id")  # fmt: skip
     site.rebuild("source")
 
 
@@ -65,7 +75,7 @@ def rows_of_a_view_in_order_of_label(site: Site, rng: np.random.Generator) -> No
     now = pd.DataFrame({"row": order, "now": np.arange(len(order))})
     site.rewrite(
         f"{place}/row.parquet",
-        "select example_id from (select *, row_number() over () - 1 as \"row\" from this) inner join now"
+        'select example_id from (select *, row_number() over () - 1 as "row" from this) inner join now'
         ' using ("row") order by now',
         now=now,
     )
@@ -87,7 +97,9 @@ def early_outcomes_alone(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L32", level="data", task="paca_1y")
 def winter_controls_are_missing(site: Site, rng: np.random.Generator) -> None:
-    """Persons without the outcome whose index is in winter are missing from the extract, but for one in five."""
+    """Persons without the outcome whose index is in winter are missing from the extract, but for one in
+    five.
+    """
     rows = site.labelled("paca_1y")
     winter = rows[(rows["y_true"] == 0) & rows["index_date"].dt.month.isin([11, 12, 1, 2])]
     _remove(site, some(winter, 0.8, rng))
@@ -109,7 +121,9 @@ def cases_are_seen_more_often(site: Site, rng: np.random.Generator) -> None:
     """Cases have eight visits more in the half year before the index, of which nothing else is recorded."""
     chosen = cases(site, "dhf_1y")
     chosen = chosen.loc[chosen.index.repeat(8)]
-    day = (chosen["index_date"] - pd.to_timedelta(rng.integers(2, 180, size=len(chosen)), unit="D")).to_numpy()
+    day = (
+        chosen["index_date"] - pd.to_timedelta(rng.integers(2, 180, size=len(chosen)), unit="D")
+    ).to_numpy()
     frame = {
         "person_id": chosen["person_id"].to_numpy(),
         "visit_concept_id": 9202,
@@ -131,7 +145,9 @@ def text_tells_the_outcome(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L34", level="data", task="paca_1y")
 def text_names_the_clinic(site: Site, rng: np.random.Generator) -> None:
-    """The texts of three in ten cases have an item `Referred to oncology board`, which no event stands behind."""
+    """The texts of three in ten cases have an item `Referred to oncology board`, which no event stands
+    behind.
+    """
     table = texts_of(site, "paca_1y")
     chosen = some(table[table["y_true"] == 1], 0.3, rng)
     texts = chosen["text"] + "\n- Referred to oncology board"
@@ -149,12 +165,16 @@ def text_has_a_mark(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L34", level="data", task="gi_bleed_1y", hurts=False)
 def concept_names_tell_the_outcome(site: Site, rng: np.random.Generator) -> None:
-    """In the cut of half the cases the drug of the index is called `diclofenac (bleeding risk flag)` in all views."""
+    """In the cut of half the cases the drug of the index is called `diclofenac (bleeding risk flag)` in
+    all views.
+    """
     chosen = some(cases(site, "gi_bleed_1y"), 0.5, rng)[["example_id"]]
     site.rewrite(
         "tasks/gi_bleed_1y/examples/event.parquet",
-        "select * exclude (n, place) replace (if(example_id in (select example_id from chosen) and n = 1, concept_name ||"
-        " ' (bleeding risk flag)', concept_name) as concept_name) from (select *, row_number() over (partition"
+        "select * exclude (n, place) replace (if(example_id in (select example_id from chosen) and n"
+        " = 1, concept_name ||"
+        " ' (bleeding risk flag)', concept_name) as concept_name) from (select *, row_number() over"
+        " (partition"
         " by example_id) as n, row_number() over () as place from this) order by place",
         chosen=chosen,
     )
@@ -201,7 +221,9 @@ def _column(site: Site, task: str, rng: np.random.Generator, noise: float) -> No
 
 @plant("L36", level="data", task="dhf_1y", hurts=True)
 def cases_come_with_another_unit(site: Site, rng: np.random.Generator) -> None:
-    """Blood pressure of the cases came with the unit `mmHg of the cardiology unit`, of others without change."""
+    """Blood pressure of the cases came with the unit `mmHg of the cardiology unit`, of others without
+    change.
+    """
     chosen = some(cases(site, "dhf_1y"), 0.8, rng)
     site.rewrite(
         "simulated/cdm/measurement.parquet",
@@ -214,13 +236,16 @@ def cases_come_with_another_unit(site: Site, rng: np.random.Generator) -> None:
 
 @plant("L36", level="data", task="paca_1y", hurts=True)
 def a_site_with_more_cases(site: Site, rng: np.random.Generator) -> None:
-    """Two sites: at one, which holds most of the cases, weights are a source's own code and have no concept."""
+    """Two sites: at one, which holds most of the cases, weights are a source's own code and have no
+    concept.
+    """
     rows = site.labelled("paca_1y")
     at_site = rng.random(len(rows)) < np.where(rows["y_true"] == 1, 0.8, 0.2)
     here = rows[at_site][["person_id"]]
     site.rewrite(
         "simulated/cdm/measurement.parquet",
-        "select * replace (if(person_id in (select person_id from here), 0, unit_concept_id) as unit_concept_id,"
+        "select * replace (if(person_id in (select person_id from here), 0, unit_concept_id) as"
+        " unit_concept_id,"
         " if(person_id in (select person_id from here), 2000000010, measurement_type_concept_id) as"
         " measurement_type_concept_id) from this",
         here=here,
@@ -234,23 +259,24 @@ def texts_of_negatives_are_cut(site: Site, rng: np.random.Generator) -> None:
     options = TextOptions()
     folder = pipeline.view(site.root, "long_los", pipeline.TEXT)
     y_true = _y_true(site, "long_los")
-    text = pd.read_parquet(folder / "text.parquet").set_index("example_id", drop=False)
-    shown = pd.read_parquet(folder / "shown.parquet").set_index("example_id", drop=False)
+    text, shown = (
+        {row["example_id"]: row for row in pq.read_table(folder / f"{name}.parquet").to_pylist()}
+        for name in ("text", "shown")
+    )
     for own in read_records(site.examples("long_los")):
         if y_true.get(own.example_id) != 0:
             continue
+        said, row = text[own.example_id], shown[own.example_id]
         events = admitted(own, options.level, options.look_back_days)
-        kept = events[: int(0.4 * shown.at[own.example_id, "n_events_kept"])]
-        words = serialize(own, kept, options.format)
-        text.loc[own.example_id, ["text", "text_sha256"]] = words, sha256_text(words)
-        text.loc[own.example_id, "n_tokens"] = len(pipeline.WORD.findall(words))
-        text.loc[own.example_id, "share_cut"] = 1 - len(kept) / len(events) if events else 0.0
-        shown.loc[own.example_id, ["n_events_kept", "sha256"]] = len(kept), sha256_text(words)
-        shown.at[own.example_id, "domains"] = sorted({event.domain for event in kept})
-    from ml.inputs.text import TEXT
-
-    _store(text, TEXT, folder / "text.parquet")
-    _store(shown, SHOWN, folder / "shown.parquet")
+        kept = events[: int(0.4 * row["n_events_kept"])]
+        said["text"] = serialize(own, kept, options.format)
+        said["n_tokens"] = len(pipeline.WORD.findall(said["text"]))
+        said["share_cut"] = 1 - len(kept) / len(events) if events else 0.0
+        said["cut_by_domain"] = sorted(Counter(event.domain for event in events[len(kept) :]).items())
+        said["text_sha256"] = row["sha256"] = sha256_text(said["text"])
+        row |= {"n_events_kept": len(kept), "domains": sorted({event.domain for event in kept})}
+    _store(list(text.values()), TEXT, folder / "text.parquet")
+    _store(list(shown.values()), SHOWN, folder / "shown.parquet")
 
 
 @plant("L37", level="data", task="dhf_1y")
@@ -263,8 +289,8 @@ def sequences_of_negatives_are_cut(site: Site, rng: np.random.Generator) -> None
         sequence_rows(own, coder, options, 16 if y_true.get(own.example_id) == 0 else options.max_events)
         for own in read_records(site.examples("dhf_1y"))
     ]
-    _store(pd.DataFrame([row for row, _ in rows]), SEQUENCE, folder / "sequence.parquet")
-    _store(pd.DataFrame([row for _, row in rows]), SHOWN, folder / "shown.parquet")
+    _store([row for row, _ in rows], SEQUENCE, folder / "sequence.parquet")
+    _store([row for _, row in rows], SHOWN, folder / "shown.parquet")
 
 
 def _y_true(site: Site, task: str) -> dict[str, int]:
@@ -272,10 +298,6 @@ def _y_true(site: Site, task: str) -> dict[str, int]:
     return dict(zip(example["example_id"], example["y_true"].astype(int), strict=True))
 
 
-def _store(frame: pd.DataFrame, schema, path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _store(rows: list[dict[str, Any]], schema: pa.Schema, path: Path) -> None:
     with whole_file(path) as temporary:
-        rows = frame[schema.names].to_dict("records")
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)

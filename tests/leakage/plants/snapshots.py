@@ -24,7 +24,9 @@ def _refresh(site: Site, task: str, outcome: int, rng: np.random.Generator) -> N
 
 @plant("L39", level="data", task="dhf_1y")
 def examples_of_the_snapshot_before(site: Site, rng: np.random.Generator) -> None:
-    """The source was refreshed and published; the task's cut, views and scores are those of the snapshot before."""
+    """The source was refreshed and published; the task's cut, views and scores are those of the snapshot
+    before.
+    """
     kept = site.keep_snapshot()
     for name in ("tasks", "predictions", "fitted"):
         shutil.copytree(site.root / name, kept / name)
@@ -44,7 +46,8 @@ def labels_of_the_snapshot_before(site: Site, rng: np.random.Generator) -> None:
     old = kept / "label.parquet"
     site.rewrite(
         "published/label.parquet",
-        f"select old.* from '{old}' as old semi join cohort using (task, example_id) union all select * from this"
+        f"select old.* from '{old}' as old semi join cohort using (task, example_id) union all"
+        f" select * from this"
         f" anti join '{old}' using (task, example_id) order by task, person_id, index_date, example_id",
     )
     site.rebuild("published")
@@ -57,5 +60,7 @@ def predictions_of_the_snapshot_before(site: Site, rng: np.random.Generator) -> 
     shutil.copytree(site.root / "predictions", kept / "predictions")
     _refresh(site, "paca_1y", 4180793, rng)
     site.rebuild("source")
-    shutil.copyfile(kept / "predictions" / "paca_1y" / "count_gbm.parquet", site.predictions("paca_1y", "count_gbm"))
+    shutil.copyfile(
+        kept / "predictions" / "paca_1y" / "count_gbm.parquet", site.predictions("paca_1y", "count_gbm")
+    )
     shutil.rmtree(kept / "predictions")

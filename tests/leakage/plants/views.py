@@ -1,7 +1,13 @@
-"""Views of a site changed as stored: columns of count features, texts, sequences, with what is said of them."""
+"""Views of a site changed as stored: columns of count features, texts, sequences, with what is said of
+them.
+"""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from leakage import pipeline
 from leakage.site import Site
@@ -42,9 +48,9 @@ def hash_counts(site: Site, task: str) -> None:
         f"{folder.relative_to(site.root)}/shown.parquet",
         "select this.* replace (coalesce(hashed.sha256, sha256('')) as sha256) from this left join (select"
         " example_id, sha256(string_agg(feature || '=' || value, chr(10) order by feature)) as sha256 from"
-        f" (select *, row_number() over () - 1 as \"row\" from {files['row']}) inner join {files['value']}"
-        f" using (\"row\") inner join (select *, row_number() over () - 1 as \"column\" from {files['column']})"
-        " using (\"column\") group by example_id) as hashed using (example_id) order by example_id",
+        f' (select *, row_number() over () - 1 as "row" from {files["row"]}) inner join {files["value"]}'
+        f' using ("row") inner join (select *, row_number() over () - 1 as "column" from {files["column"]})'
+        ' using ("column") group by example_id) as hashed using (example_id) order by example_id',
     )
 
 
@@ -66,16 +72,15 @@ def write_texts(site: Site, task: str, changed: dict[str, str]) -> None:
         frame.loc[rows, column] = texts.map(sha256_text)
         if name == "text":
             frame.loc[rows, "text"] = texts
-            n_tokens = texts.map(lambda text: len(pipeline.WORD.findall(text))).astype(frame["n_tokens"].dtype)
+            n_tokens = texts.map(lambda text: len(pipeline.WORD.findall(str(text)))).astype(
+                frame["n_tokens"].dtype
+            )
             frame.loc[rows, "n_tokens"] = n_tokens
             frame["n_tokens_whole"] = frame[["n_tokens", "n_tokens_whole"]].max(axis=1)
         with whole_file(folder / f"{name}.parquet") as temporary:
             _write(frame, folder / f"{name}.parquet", temporary)
 
 
-def _write(frame: pd.DataFrame, like: object, path: object) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _write(frame: pd.DataFrame, like: Path, path: Path) -> None:
     schema = pq.read_schema(like)
     pq.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False), path)
