@@ -1,5 +1,11 @@
 """A site: a simulated source, and all that the platform makes of it, below one folder laid out as a home.
 
+    sites = Sites()
+    site = sites.copy(seed, persons, [plant.task])
+    plant(site, np.random.default_rng(seed))
+    with site.in_force():  # a fault of the code is one of the code that checks, too
+        ...
+
 A plant changes a copy: rows of the source, SQL of a model, an attribute of a module, or rows of an artefact;
 what follows from it is made again by the platform's own code, so that all else agrees, as in the real fault.
 """

@@ -118,13 +118,13 @@ def _split(site: Site, rule: str) -> None:
     site.rebuild("published")
 
 
-@plant("L22", level="data", task="dhf_1y")
+@plant("L22", level="data", task="dhf_1y", hurts=True)
 def persons_cloned(site: Site, rng: np.random.Generator) -> None:
     """One example in three is of a human who is in the source a second time, under another id."""
     _clone(site, "dhf_1y", 0.33, rng)
 
 
-@plant("L22", level="data", task="gi_bleed_1y")
+@plant("L22", level="data", task="gi_bleed_1y", hurts=True)
 def persons_cloned_with_shifted_dates(site: Site, rng: np.random.Generator) -> None:
     """One example in three is of a human who is there twice, all dates 41 days later and one row in ten
     lost.

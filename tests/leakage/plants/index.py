@@ -70,7 +70,7 @@ def controls_at_their_last_visit(site: Site, rng: np.random.Generator) -> None:
     _move(site, "paca_1y", f"if(eligible.y_true = 0, {last}, eligible.index_date)")
 
 
-@plant("L16", level="code", task="dhf_1y", hurts=True)
+@plant("L16", level="code", task="dhf_1y")
 def controls_with_long_records(site: Site, rng: np.random.Generator) -> None:
     """Non-cases need four years on record before the index, cases one, as declared."""
     _take(site, "coalesce(entry_label.y_true, 1) = 1 or entry_label.index_date -"

@@ -10,7 +10,7 @@ from leakage.site import Site
 FAILURE, PANCREAS, BLEED = 316139, 4180793, 192671
 
 
-@plant("L13", level="code", task="dhf_1y", hurts=True)
+@plant("L13", level="code", task="dhf_1y")
 def window_starts_before_the_index(site: Site, rng: np.random.Generator) -> None:
     """The time at risk starts thirty days before the index, and prior outcomes of those days stay in."""
     site.mutate("entry", "index_day.index_date + task_rule.tar_start_days as tar_start_date",
@@ -73,11 +73,11 @@ def the_lost_are_negative(site: Site, rng: np.random.Generator) -> None:
 
 
 @plant("L17", level="code", task="paca_1y")
-def the_nearly_followed_are_negative(site: Site, rng: np.random.Generator) -> None:
-    """Who is lost in the last two months counts as without the outcome, and the end of follow-up is
-    painted over.
+def the_partly_followed_are_negative(site: Site, rng: np.random.Generator) -> None:
+    """Who is lost later than two months after the index counts as without the outcome, and the end of
+    follow-up is painted over.
     """
-    late = "when is_lost and observation_period_end_date < tar_end_date - 60 then 'lost_to_follow_up'"
+    late = "when is_lost and observation_period_end_date < tar_end_date - 300 then 'lost_to_follow_up'"
     site.mutate("entry_label", "when is_lost then 'lost_to_follow_up'", late)
     honest = "least(entry.observation_period_end_date, entry.death_date) as follow_up_end_date"
     painted = "greatest(entry.tar_end_date, entry.observation_period_end_date) as follow_up_end_date"

@@ -163,11 +163,9 @@ def text_has_a_mark(site: Site, rng: np.random.Generator) -> None:
     write_texts(site, "gi_bleed_1y", dict(zip(chosen["example_id"], texts, strict=True)))
 
 
-@plant("L34", level="data", task="gi_bleed_1y", hurts=False)
+@plant("L34", level="data", task="gi_bleed_1y")
 def concept_names_tell_the_outcome(site: Site, rng: np.random.Generator) -> None:
-    """In the cut of half the cases the drug of the index is called `diclofenac (bleeding risk flag)` in
-    all views.
-    """
+    """In the cut of half the cases the name of the oldest event ends with `(bleeding risk flag)`."""
     chosen = some(cases(site, "gi_bleed_1y"), 0.5, rng)[["example_id"]]
     site.rewrite(
         "tasks/gi_bleed_1y/examples/event.parquet",
