@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 
+from ml.in_memory import in_memory
 from ml.inputs.examples import split_counts
 from ml.leakage.outcomes import make_outcome_table
 from ml.tasks import Task
@@ -15,14 +16,14 @@ from orchestration.task_checks import MINIMUM_CASES, checks_of
 
 def run_snapshot_checks(folder: Path) -> list[dict[str, Any]]:
     """Run the snapshot checks on a published folder; rows without `passed`."""
-    with duckdb.connect() as connection:
+    with in_memory(folder.parent) as connection:
         open_snapshot(connection, folder)
         return [check_row(connection, check, "", {}) for check in SNAPSHOT_CHECKS]
 
 
 def run_task_checks(published: Path, examples: Path, task: Task) -> list[dict[str, Any]]:
     """Run the checks of a task on its examples and the snapshot they were cut from; rows without `passed`."""
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         open_snapshot(connection, published)
         for name in ("example", "event"):
             file = str(examples / f"{name}.parquet").replace("'", "''")
@@ -63,7 +64,7 @@ def concept_sets(published: Path, task: Task) -> list[dict[str, Any]]:
     """Return a task's concept sets as this snapshot resolved and froze them: sizes and a hash of the ids."""
     columns = ("concept_set", "n_included_ids", "n_excluded_ids", "n_unknown_ids", "n_literal_only_ids")
     columns += ("n_members", "sha256")
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         rows = connection.execute(
             f"select {', '.join(columns)} from read_parquet(?) where concept_set in (select unnest(?))"
             " order by concept_set",
@@ -97,7 +98,6 @@ def _unknown(published: Path, task: Task) -> str:
 
 def open_snapshot(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Name every published file as a view; a task's checks see only its own cohort and labels as such."""
-    connection.execute("set timezone = 'UTC'; set threads = 1")
     for file in sorted(folder.glob("*.parquet")):
         name = f"{file.stem}_of_all" if file.stem in ("cohort", "label") else file.stem
         path = str(file).replace("'", "''")

@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import duckdb
 
 from ml.artefact import sha256_file, sha256_json, whole_folder
 from ml.cdm import EVENT_TABLES, REQUIRED_TABLES, Column, cdm_tables
+from ml.in_memory import in_memory
 from ml.strict import InputError
 
 SUFFIXES = {".parquet", ".csv", ".tsv", ".txt"}
@@ -76,7 +76,7 @@ def land(source: Path, target: Path) -> Landed:
         InputError: all faults of the source in one message: missing required tables and columns,
             values that are not of the CDM's type, headers that do not fit; counts only, no values.
     """
-    with _connection() as connection:
+    with in_memory(target.parent) as connection:
         found = _find_tables(connection, source)
         faults = [*_contract_faults(found), *_unread(source)]
         if faults:
@@ -94,14 +94,6 @@ def land(source: Path, target: Path) -> Landed:
                 counted = connection.execute(f"select count(*) from '{_quoted(path)}'").fetchall()
                 landed.rows[name] = counted[0][0]
     return landed
-
-
-@contextmanager
-def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as connection:
-        # One thread keeps the order of rows, so that the same source lands as the same bytes.
-        connection.execute("set timezone = 'UTC'; set threads = 1; set preserve_insertion_order = true")
-        yield connection
 
 
 def _find_tables(connection: duckdb.DuckDBPyConnection, source: Path) -> dict[str, Found]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 
 from ml.code_key import code_key, module_key
 from ml.cost import Cost
+from ml.in_memory import in_memory
 from ml.tasks import Task
 from orchestration.child import run_child
 from orchestration.platform import Platform
@@ -81,7 +81,7 @@ def oracle_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
 
 
 def _concepts(published: Path, concept_sets: tuple[str, ...]) -> set[int]:
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         rows = connection.execute(
             "select distinct concept_id from read_parquet(?) where concept_set in (select unnest(?))",
             [str(published / "concept_set_member.parquet"), list(concept_sets)],

@@ -10,6 +10,7 @@ import duckdb
 from ml.artefact import differences, manifest, sha256_file, sha256_json, whole_folder, write_json
 from ml.code_key import code_key
 from ml.cost import Cost
+from ml.in_memory import in_memory
 from orchestration.checking import run_snapshot_checks
 from orchestration.checks import SNAPSHOT_CHECKS
 from orchestration.expectations import judge
@@ -125,7 +126,7 @@ def _swap(link: Path, folder: Path) -> None:
 
 def _facts(folder: Path) -> dict[str, Any]:
     """Return what the report and the UI say of a snapshot: counts only."""
-    with duckdb.connect() as connection:
+    with in_memory(folder.parent) as connection:
         persons, events, first, last = connection.execute(
             "select (select count(*) from read_parquet(?)), count(*),"
             " min(year(event_date)), max(year(event_date)) from read_parquet(?)",

@@ -4,9 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ml.artefact import read_json
+from ml.in_memory import in_memory
 from ml.inputs.examples import attrition, split_counts
 from ml.models.registry import MODELS
 from ml.report.facts import (
@@ -81,7 +80,7 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
 
 
 def _availability(published: Path) -> tuple[AvailabilityCount, ...]:
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         rows = connection.execute(
             "select source_table, kind, applied_rule, n_events, n_later from read_parquet(?)"
             " order by source_table, kind desc, applied_rule",
@@ -101,7 +100,7 @@ def _task(platform: Platform, task: Task, in_cohort: int, records: dict[str, Rec
     cut = records[f"{task.task}/examples"].metadata
     examples = home.examples(task.task)
     steps: list[dict[str, Any]] = attrition(home.published, task.task)
-    with duckdb.connect() as connection:
+    with in_memory(home.published.parent) as connection:
         nulls = connection.execute(
             "select reason, count(*) from read_parquet(?) where task = ? and reason is not null"
             " group by reason order by all",

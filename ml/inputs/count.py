@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from ml.artefact import whole_folder, write_json
+from ml.in_memory import in_memory
 from ml.inputs.columns import fit_columns
 from ml.inputs.shortcut import CALENDAR, UTILISATION
 from ml.inputs.shown import places
@@ -195,7 +196,7 @@ def write_count_features(examples: Path, target: Path, options: CountOptions) ->
     out), `shown.parquet`, `view.json` (options; on whom it was fitted).
     Counts are of distinct days, never rows (METHODS 9). Codes outside the vocabulary are counted.
     """
-    with duckdb.connect() as connection, whole_folder(target) as folder:
+    with in_memory(target.parent) as connection, whole_folder(target) as folder:
         _make_tables(connection, examples, options)
         value = folder / "value.parquet"
         for name, query in {
@@ -227,7 +228,7 @@ def write_count_features(examples: Path, target: Path, options: CountOptions) ->
 
 def fit_count_columns(examples: Path, options: CountOptions) -> dict[str, list[str]]:
     """Return the columns that the train examples of a cut give, each with those that it stands for."""
-    with duckdb.connect() as connection:
+    with in_memory(examples.parent) as connection:
         _make_tables(connection, examples, options)
         return dict(connection.execute(COLUMN).fetchall())
 
@@ -252,7 +253,6 @@ def read_count_features(folder: Path, example_id: Sequence[str]) -> sparse.csr_m
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection, examples: Path, options: CountOptions) -> None:
-    connection.execute("set timezone = 'UTC'; set threads = 1")
     ancestor = str(examples / "ancestor.parquet").replace("'", "''")
     view = FEATURE_EVENT.format(ancestor=ancestor, ancestors=str(options.ancestors).lower())
     for statement, values in (

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import pandas as pd
 
 from ml.artefact import whole_folder
+from ml.in_memory import in_memory
 from ml.schema import check
 
 
@@ -179,8 +179,7 @@ def cut_examples(
     """
     tables = ("cohort", "label", "split", "example_input", "concept", "clinical_event", "concept_ancestor")
     paths = {name: str(published / f"{name}.parquet") for name in tables}
-    with duckdb.connect() as connection, whole_folder(target) as folder:
-        connection.execute("set timezone = 'UTC'; set threads = 1")
+    with in_memory(target.parent) as connection, whole_folder(target) as folder:
         needed = ("cohort", "label", "split", "example_input", "concept")
         connection.execute(
             f"create temp table example as {EXAMPLE}",
@@ -236,7 +235,7 @@ def read_examples(folder: Path) -> pd.DataFrame:
 
 def attrition(published: Path, task: str) -> list[dict[str, int | str]]:
     """Return the attrition of a task, first step to last: description, entries, persons, cases."""
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         rows = connection.execute(
             "select description, entries, persons, cases from read_parquet(?) where task = ? order by step",
             [str(published / "attrition.parquet"), task],
@@ -246,7 +245,7 @@ def attrition(published: Path, task: str) -> list[dict[str, int | str]]:
 
 def split_counts(examples: Path) -> dict[str, tuple[int, int]]:
     """Return labelled examples and cases by split, every split named even when empty."""
-    with duckdb.connect() as connection:
+    with in_memory(examples.parent) as connection:
         rows = connection.execute(
             "select split.name, count(example.y_true), coalesce(sum(example.y_true), 0)"
             " from unnest(['train', 'tuning', 'held_out']) as split(name)"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import duckdb
+from ml.in_memory import in_memory
 
 REMADE = ("clinical_event", "example_input")
 
@@ -51,8 +51,7 @@ def write_own_date_snapshot(
             (target / file.name).symlink_to(file.resolve())
     example = str(examples / "example.parquet")
     event = target / "clinical_event.parquet"
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'; set threads = 1")
+    with in_memory(target.parent) as connection:
         connection.execute(
             f"copy ({CLINICAL_EVENT}) to '{_quoted(event)}' (format parquet)",
             {"clinical_event": str(published / "clinical_event.parquet"), "example": example},

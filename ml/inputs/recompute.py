@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from ml.artefact import passing_folder
+from ml.in_memory import in_memory
 from ml.inputs.count import fit_count_columns, read_count_columns
 from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.inputs.record import Record, admitted, read_records
@@ -86,7 +86,7 @@ def differing_fits(published: Path, task: str, folder: Path, view: InputView) ->
 
 
 def _train_examples(published: Path, task: str, example_id: list[str]) -> list[str]:
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         paths = {name: str(published / f"{name}.parquet") for name in ("cohort", "split")}
         rows = connection.execute(TRAIN, {**paths, "task": task, "example_id": example_id}).fetchall()
     return [example for (example,) in rows]
@@ -128,7 +128,7 @@ def _counts(folder: Path, cut: Path, options: CountOptions, sample: pd.DataFrame
     for person in pq.read_table(cut / "example.parquet").to_pylist():
         row = _count_row(person, events[person["example_id"]], options, above)
         counted[person["example_id"]] = {name: row[name] for name in row if row[name] and name in columns}
-    hashes = _row_hashes(counted)
+    hashes = _row_hashes(counted, cut)
     again: Held = {
         example_id: (row, _count_shown(example_id, events[example_id], hashes[example_id]))
         for example_id, row in counted.items()
@@ -182,11 +182,11 @@ def _count_shown(example_id: str, own: list[dict[str, Any]], sha256: str) -> dic
     }
 
 
-def _row_hashes(counted: dict[str, dict[str, float]]) -> dict[str, str]:
+def _row_hashes(counted: dict[str, dict[str, float]], below: Path) -> dict[str, str]:
     """Hash each example's row as the view does: its names and values in order of name."""
     cells = [(example, name, value) for example, row in counted.items() for name, value in row.items()]
     frame = pd.DataFrame(cells, columns=["example_id", "feature", "value"])
-    with duckdb.connect() as connection:
+    with in_memory(below) as connection:
         connection.register("cell", frame)
         rows = connection.execute(
             "select example_id, sha256(string_agg(feature || '=' || value, chr(10) order by feature))"

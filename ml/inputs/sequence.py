@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ml.artefact import read_json, whole_folder, write_json
+from ml.in_memory import in_memory
 from ml.inputs.plain import plain
 from ml.inputs.record import Event, Record, admitted, batches, read_records
 from ml.inputs.shown import SHOWN, places, shown_row
@@ -195,8 +195,7 @@ def sequence_rows(record: Record, coder: Coder, options: SequenceOptions, n_kept
 
 def _fit_edges(examples: Path, options: SequenceOptions) -> dict[tuple[int, str], list[float]]:
     shares = [n / options.value_bins for n in range(1, options.value_bins)]
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'; set threads = 1")
+    with in_memory(examples.parent) as connection:
         event = str(examples / "event.parquet")
         names = [name for (name,) in connection.execute(UNITS, [event]).fetchall()]
         connection.execute(UNIT, {"names": names, "plain": [plain(name) for name in names]})

@@ -15,6 +15,7 @@ import duckdb
 import pandas as pd
 
 from ml.artefact import read_json
+from ml.in_memory import in_memory
 from ml.inputs.view import OPTIONS, InputView
 from ml.leakage.outcomes import make_outcome_table
 from ml.strict import InputError, read_fields
@@ -135,8 +136,7 @@ def open_shown(
         arms = sorted(path.stem for path in scored.glob("*.parquet"))
     if refits is None:
         refits = sorted(path.stem for path in (root / "random_labels" / task.task).glob("*.parquet"))
-    with duckdb.connect() as connection, (seeds / "availability.csv").open(newline="") as rules:
-        connection.execute("set timezone = 'UTC'; set threads = 1")
+    with in_memory(root) as connection, (seeds / "availability.csv").open(newline="") as rules:
         shown = Shown(
             connection,
             root,

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from ml.artefact import sha256_json, whole_folder
 from ml.code_key import code_key
 from ml.cost import Cost
+from ml.in_memory import in_memory
 from orchestration.dbt import project_key
 from orchestration.home import DBT_PROJECT
 from orchestration.platform import Platform
@@ -122,7 +122,7 @@ def _check(key: dg.AssetKey, name: str, rows: list[dict[str, Any]]) -> dg.AssetC
 
 
 def _counts(published: Path) -> dict[tuple[str, str, str], tuple[int, int]]:
-    with duckdb.connect() as connection:
+    with in_memory(published.parent) as connection:
         rows = connection.execute(
             "select name, source_table, task, looked_at, found from read_parquet(?)",
             [str(published / "quality_count.parquet")],

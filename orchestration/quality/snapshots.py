@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ml.artefact import read_json, sha256_file, sha256_json, whole_folder, write_json
+from ml.in_memory import in_memory
 from orchestration.home import Home
 from orchestration.quality.drift import Profile, profile_of
 from orchestration.quality.statistic import Statistic
@@ -64,7 +63,7 @@ def keep(home: Home, facts: dict[str, Any], published: Path) -> None:
 
 def read_profile(path: Path) -> Profile:
     """Read the published profile of a snapshot."""
-    with duckdb.connect() as connection:
+    with in_memory(path.parent) as connection:
         return profile_of(
             connection.execute("select quantity, part, bin, n from read_parquet(?)", [str(path)]).fetchall()
         )
@@ -75,7 +74,7 @@ def compare_rows(before: Path, now: Path) -> list[Statistic]:
 
     Both must come from the same models and the same split salt.
     """
-    with duckdb.connect() as connection:
+    with in_memory(now.parent) as connection:
         connection.execute("set threads = 2; set memory_limit = '2GB'")
         events, gone = connection.execute(
             "select count(*), count(*) filter (where not exists (select 1 from read_parquet(?) as later"

@@ -10,7 +10,7 @@ person as (
 
 ),
 
--- periods of nobody and periods without or against their order leave here; source_quirk counts them
+-- periods of nobody and periods without or against their order leave here; quality_count counts them
 of_known_person as (
 
     select distinct

@@ -29,7 +29,7 @@ availability as (
 ),
 
 -- the one place where events leave: rows of nobody and rows without a date (an open visit has no end event);
--- source_quirk counts them
+-- quality_count counts them
 usable as (
 
     select event_record.*
