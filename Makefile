@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # Two workers, one thread each: the machine has two cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-.PHONY: demo demo-all test test-fast check proof slow ui ui-write install install-test clean
+.PHONY: demo demo-all test test-fast check proof proof-leakage slow ui ui-write install install-test clean
 
 demo: install
 	$(BIN)/second-opinion run
@@ -41,6 +41,10 @@ check: install-test
 # The definitions at full size, in two processes of one thread each.
 proof: install-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.proof
+
+# Every plant on three seeds and 100 clean worlds, in two processes of one thread each.
+proof-leakage: install-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.leakage
 
 slow: install-test
 	$(BIN)/python -m benchmarks.slow

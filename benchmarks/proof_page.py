@@ -27,14 +27,14 @@ def page(record: Mapping[str, Any]) -> str:
             "`dbt build`. A template is one combination of anchor, outcome kind and index rule that the",
             "catalogue uses; `every_kind` holds all their tasks at once, on rougher worlds.",
             "",
-            *_table(
+            *table(
                 ("template", "worlds", "persons", "examples", "positives", "negatives", "null"),
                 [(name, *(found[key] for key in COUNTS), _nulls(found)) for name, found in worlds.items()],
             ),
             "",
             "Null labels by reason, over all templates:",
             "",
-            *_table(("reason", "examples"), sorted(_reasons(worlds).items())),
+            *table(("reason", "examples"), sorted(_reasons(worlds).items())),
             "",
             "## Mutants of the SQL",
             "",
@@ -45,7 +45,7 @@ def page(record: Mapping[str, Any]) -> str:
             f"Open, killed nowhere and without an argument: {len(record['mutants_open'])}; argued and killed",
             f"all the same: {len(record['mutants_argued_and_killed'])}.",
             "",
-            *_table(
+            *table(
                 ("template", "made", "killed", "equivalent", "elsewhere"),
                 [
                     (name, m["made"], m["killed"], m["equivalent"], m["killed_elsewhere"])
@@ -63,7 +63,7 @@ def page(record: Mapping[str, Any]) -> str:
             "",
             "## Metamorphic relations",
             "",
-            *_table(
+            *table(
                 ("template", "worlds", "examples", "absurd events after", "absurd events on the day"),
                 [
                     (name, m["worlds"], m["examples"], m[ABSURD_AFTER], m[ABSURD_ON_THE_DAY])
@@ -110,10 +110,10 @@ def _truncation(sources: Mapping[str, Any]) -> list[str]:
     for task in tasks:
         cells = [found["tasks"][task] if "tasks" in found else None for found in sources.values()]
         rows.append((task, *(f"{c['compared']:,} + {c['left_out']:,}" if c else "skipped" for c in cells)))
-    return _table(("task", *sources), rows)
+    return table(("task", *sources), rows)
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
+def table(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> list[str]:
     """Return a Markdown table; numbers to the right with thousands marked."""
     numbers = [all(isinstance(row[place], int) for row in rows) for place in range(len(header))]
     return [
