@@ -136,7 +136,7 @@ PLANTING: list["Planting"] = []  # that of this process
 
 
 def begin(folder: Path, persons: int, tasks: Sequence[str] = ()) -> None:
-    """Prepare a process: temporary files below `folder`, sites of so many persons and of these tasks, or all."""
+    """Prepare a process: temporary files below `folder`, plants on sites of so many persons and tasks."""
     import warnings
 
     from leakage.pipeline import TASKS

@@ -28,9 +28,10 @@ def page(record: Mapping[str, Any]) -> str:
             "## Planted leaks",
             "",
             f"Each plant goes into a copy of a simulated site of {record['persons']:,} persons; every check",
-            "of the snapshot, the cut, the inputs and the scores looks at the site and at its clean original.",
-            "A plant is caught when a check that `catalogue.csv` names for its leak finds something in the",
-            "planted site and nothing in the clean one. Labels are dealt at random for plants of L38 alone.",
+            "of the snapshot, the cut, the inputs and the scores looks at the site and at its clean",
+            "original. A plant is caught when a check that `catalogue.csv` names for its leak finds",
+            "something in the planted site and nothing in the clean one. Labels are dealt at random for L38",
+            "alone. What the named checks that missed a plant say of it stands in the record.",
             "",
             *table(
                 ("plantings", "of which"),
@@ -141,9 +142,9 @@ def _clean(record: Mapping[str, Any]) -> list[str]:
     return [
         f"Seeds {given}, none replaced, of 1,500, 3,000 and 6,000 persons by turns, four tasks each, every",
         f"check, labels dealt at random too: {total['checks_run']:,} verdicts. {total['not_made']} worlds",
-        f"could not be made or looked at. {total['tasks_wanting_cases']} of {total['tasks']} tasks lack cases in a",
-        "split: the platform stops them before it looks for leaks. The checks looked there all the same,",
-        "counted apart.",
+        "could not be made or looked at.",
+        f"{total['tasks_wanting_cases']} of {total['tasks']} tasks lack cases in a split: the platform stops",
+        "them before it looks for leaks. The checks looked there all the same, counted apart.",
         "",
         *table(
             ("clean worlds", "blocks", "warnings"),

@@ -151,12 +151,18 @@ def judged(
     clean = found(before)
     seen = {name: does for name, does in found(after).items() if name not in clean}
     own = {name: does for name, does in seen.items() if name in named}
+    said = {
+        row["name"]: f"looked at {row['looked_at']}, found {row['found']}. {row.get('note', '')}".strip()
+        for row in after
+        if row["name"] in named and not own
+    }
     others = {name: does for name, does in seen.items() if name not in named}
     return {
         "verdict": "caught" if own else "by_another" if others or guards else "not_caught",
         "blocks": "block" in own.values(),
         "by": dict(sorted(own.items())),
         "by_others": dict(sorted(others.items())),
+        "said": dict(sorted(said.items())),  # by the named checks, where none of them saw it
         "guards": list(guards),
         "in_the_clean_site": dict(sorted(clean.items())),
         "looked_at_nothing": sorted(set(empty(after)) - set(empty(before))),
