@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor, as_completed
 from importlib.metadata import version
@@ -149,6 +148,8 @@ def begin(folder: Path, persons: int, tasks: Sequence[str] = ()) -> None:
 
 def run_part(job: Job) -> Result:
     """Run one part; a failure is a result like another."""
+    from leakage.proving import described
+
     part, name, seed = job
     started = time.monotonic()
     try:
@@ -164,13 +165,6 @@ def _world(persons: int, seed: int) -> Result:
     with tempfile.TemporaryDirectory(prefix="world-") as folder:
         site = Path(folder) / "site"
         return {"tasks": clean_world(site, seed, persons, PLANTING[0].tasks)}
-
-
-def described(error: BaseException) -> dict[str, Any]:
-    """Return an error's kind and where it rose, without its message: that may quote a row."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
-    return {"kind": type(error).__name__, "places": places[-12:]}
 
 
 def recorded(run: dict[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
@@ -205,6 +199,8 @@ def recorded(run: dict[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
         and not total["false_blocks"]
         and not total["errors"]
         and not total["not_made"]
+        and not total["checks_that_raised_on_a_plant"]
+        and not total["checks_that_raised_on_a_clean_world"]
         and len(parts) == len(asked),
         "asked": counted(asked),
         "run": counted(parts),
@@ -241,6 +237,10 @@ def totals(plants: dict[str, Any], worlds: dict[str, Any]) -> dict[str, int]:
         "caught_by_another_only": sum(one["verdict"] == "by_another" for one in named),
         "not_caught": sum(one["verdict"] == "not_caught" for one in named),
         "errors": len(plantings) - len(judged),
+        "checks_that_raised_on_a_plant": sum(len(one["raised"]) for _, one in judged),
+        "checks_that_raised_on_a_clean_world": sum(
+            len(alarms["raised"]) for tasks in made for alarms in tasks.values()
+        ),
         "worlds": len(made),
         "not_made": len(worlds) - len(made),
         "tasks": len(of_tasks),

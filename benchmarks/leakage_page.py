@@ -59,6 +59,12 @@ def page(record: Mapping[str, Any]) -> str:
             "",
             *_only_warned(record["plants"]),
             "",
+            "### Checks that raised",
+            "",
+            "An error in place of a verdict; the other checks looked all the same.",
+            "",
+            *_raised(record),
+            "",
             "## Clean worlds",
             "",
             *_clean(record),
@@ -130,6 +136,21 @@ def _only_warned(plants: Mapping[str, Any]) -> list[str]:
             warned.setdefault((name, ", ".join(f"`{check}`" for check in one["by"])), []).append(seed)
     rows = [(f"`{name}`", ", ".join(seeds), by) for (name, by), seeds in sorted(warned.items())]
     return table(("plant", "seeds", "by"), rows) if rows else ["None."]
+
+
+def _raised(record: Mapping[str, Any]) -> list[str]:
+    rows: list[Row] = [
+        (f"`{check}`", f"`{name}`, seed {seed}", error["kind"], f"`{error['places'][-1]}`")
+        for name, _, seed, one in _plantings(record["plants"])
+        for check, error in one.get("raised", {}).items()
+    ]
+    rows += [
+        (f"`{check}`", f"clean world {seed}, {task}", error["kind"], f"`{error['places'][-1]}`")
+        for seed, world in record["worlds"].items()
+        for task, alarms in world.get("tasks", {}).items()
+        for check, error in alarms["raised"].items()
+    ]
+    return table(("check", "where", "error", "at"), rows) if rows else ["None."]
 
 
 def _clean(record: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ that a site whose arms a guard stopped does not count as seen by a check that ha
 """
 
 import dataclasses
+import traceback
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,9 @@ from ml.inputs.examples import split_counts
 from ml.inputs.view import CountOptions
 from ml.leakage.catalogue import Leak, read_catalogue
 from ml.leakage.permutation import FULL, LOOK
-from ml.leakage.registry import run_checks
-from ml.leakage.shown import open_shown
+from ml.leakage.registry import checks_of
+from ml.leakage.rows import LeakCheck
+from ml.leakage.shown import Shown, open_shown
 from ml.random_labels import write_random_labels
 from ml.tasks import Task, read_tasks
 from orchestration.checking import run_snapshot_checks, run_task_checks
@@ -36,6 +38,8 @@ Row = dict[str, Any]
 
 def look(site: Site, task: str, *, dealt: int = 0) -> list[Row]:
     """Run every check that reads a site's snapshot or one of its tasks; rows of the check table.
+
+    A leakage check that raises is a row with `error`: the others look all the same.
 
     Args:
         site: whose own faulty code is in force meanwhile.
@@ -52,8 +56,24 @@ def look(site: Site, task: str, *, dealt: int = 0) -> list[Row]:
         n_tasks = len(pipeline.TASKS)
         with open_shown(site.root, own, seeds=SEEDS, refits=arms, seed=site.seed, n_tasks=n_tasks) as shown:
             for stage in ("inputs", "scores"):
-                rows += run_checks(shown, stage, lambda _: None)
+                rows += [_row(check, shown) for check in checks_of(own, shown.kinds, stage)]
     return rows
+
+
+def _row(check: LeakCheck, shown: Shown) -> Row:
+    try:
+        return check.run(shown).as_row()
+    except Exception as error:
+        blocks = "warn" if check.how == "warns" else "block"
+        none = {"looked_at": 0, "found": 0, "limit": 0, "severity": blocks}
+        return {"name": check.name, "task": shown.task.task, **none, "error": described(error)}
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """Return an error's kind and where it rose, without its message: that may quote a row."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"kind": type(error).__name__, "places": places[-12:]}
 
 
 @cache
@@ -83,7 +103,12 @@ def found(rows: Sequence[Row]) -> dict[str, str]:
 
 def empty(rows: Sequence[Row]) -> list[str]:
     """Return the checks that looked at nothing."""
-    return sorted(row["name"] for row in rows if not row["looked_at"])
+    return sorted(row["name"] for row in rows if not row["looked_at"] and "error" not in row)
+
+
+def raised(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the checks that raised, by name, with the error's kind and places."""
+    return {row["name"]: row["error"] for row in rows if "error" in row}
 
 
 class Planting:
@@ -166,6 +191,7 @@ def judged(
         "guards": list(guards),
         "in_the_clean_site": dict(sorted(clean.items())),
         "looked_at_nothing": sorted(set(empty(after)) - set(empty(before))),
+        "raised": raised(after),
     }
 
 
@@ -195,6 +221,7 @@ def _alarms(rows: Sequence[Row]) -> dict[str, Any]:
         "blocks": sorted(name for name, does in over.items() if does == "block" and name not in WANT),
         "warns": sorted(name for name, does in over.items() if does == "warn" and name not in WANT),
         "looked_at_nothing": sorted(nothing - set(WANT)),
+        "raised": raised(rows),
     }
 
 

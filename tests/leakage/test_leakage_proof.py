@@ -10,7 +10,7 @@ import pytest
 from benchmarks import leakage
 from benchmarks.leakage_page import page
 from leakage.plants import PLANTS
-from leakage.proving import judged
+from leakage.proving import described, judged
 
 # One dbt compilation serves all tests of the group.
 pytestmark = pytest.mark.xdist_group("definitions")
@@ -52,7 +52,7 @@ def test_an_error_is_told_without_its_message():
     try:
         raise ValueError("person 4711")
     except ValueError as error:
-        said = leakage.described(error)
+        said = described(error)
     assert said["kind"] == "ValueError"
     assert "4711" not in json.dumps(said)
     assert [place.split()[1] for place in said["places"]] == ["test_an_error_is_told_without_its_message"]
