@@ -91,7 +91,7 @@ def begun(kept: Path, persons: int) -> dict[str, Any]:
         "persons": persons,
     }
     if not kept.exists():
-        return {**begins, "parts": []}
+        return {**begins, "remarks": [], "parts": []}
     run = json.loads(kept.read_text(encoding="utf-8"))
     for key in ("code", "persons", "versions"):
         if run[key] != begins[key]:
@@ -195,6 +195,7 @@ def recorded(run: dict[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
     missed = total["planted"] - total["caught"] - total["no_check_is_named"]
     return {
         **{key: run[key] for key in ("commit", "changed_since_commit", "versions", "persons")},
+        "remarks": run.get("remarks", []),  # by whoever ran it, where parts were not run in one go
         "holds": not missed
         and not total["false_blocks"]
         and not total["errors"]

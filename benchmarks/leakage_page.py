@@ -23,6 +23,7 @@ def page(record: Mapping[str, Any]) -> str:
             f"Commit `{record['commit'][:12]}`{changed}, {record['seconds'] // 60 + 1} minutes of all",
             f"processes together; {', '.join(f'{name} {n}' for name, n in record['versions'].items())}.",
             *_size(record),
+            *record["remarks"],
             f"**{'Everything holds.' if record['holds'] else 'It does not hold.'}**",
             "",
             "## Planted leaks",
@@ -130,12 +131,14 @@ def _seen(plant: Mapping[str, Any], one: Mapping[str, Any]) -> str:
 
 
 def _only_warned(plants: Mapping[str, Any]) -> list[str]:
-    warned: dict[tuple[str, str], list[str]] = {}
+    warned: dict[tuple[str, str, int], list[str]] = {}
     for name, _, seed, one in _plantings(plants):
         if one.get("verdict") == "caught" and not one["blocks"]:
-            warned.setdefault((name, ", ".join(f"`{check}`" for check in one["by"])), []).append(seed)
-    rows = [(f"`{name}`", ", ".join(seeds), by) for (name, by), seeds in sorted(warned.items())]
-    return table(("plant", "seeds", "by"), rows) if rows else ["None."]
+            by = ", ".join(f"`{check}`" for check in one["by"])
+            blocked = sum(does == "block" for does in one["by_others"].values())
+            warned.setdefault((name, by, blocked), []).append(seed)
+    rows = [(f"`{name}`", ", ".join(seeds), *by) for (name, *by), seeds in sorted(warned.items())]
+    return table(("plant", "seeds", "by", "checks not named that block"), rows) if rows else ["None."]
 
 
 def _raised(record: Mapping[str, Any]) -> list[str]:
