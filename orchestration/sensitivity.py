@@ -30,9 +30,10 @@ def sensitivity_steps(platform: Platform, task: str) -> list[str]:
 
 
 def refitted_arms(platform: Platform) -> list[Arm]:
-    """Return the arms that are cheap to fit again: regime `fit` on counts (METHODS 1)."""
+    """Return the arms that are cheap to fit again: regime `fit` on counts, on all labels (METHODS 1)."""
     views = platform.study.views
-    return [arm for arm in platform.study.arms if arm.regime == "fit" and views[arm.input].kind == "counts"]
+    fitted = [arm for arm in platform.study.arms if arm.regime == "fit" and not arm.k]
+    return [arm for arm in fitted if views[arm.input].kind == "counts"]
 
 
 def sensitivity_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
