@@ -1,5 +1,6 @@
 """Which inputs a study's arms read, and that nothing learns from one that leaks."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from ml.inputs.view import BUILT_IN_VIEWS, InputView, ModelInput, TextOptions
 from ml.study import Arm
 from orchestration.home import Home
 from orchestration.inputs import arm_inputs, embedding_store, input_path, study_inputs
+from orchestration.sensitivity import refitted_arms
 from orchestration.tasks import blocked_by, refusal_by
 
 MARKDOWN = InputView("md", "text", TextOptions("markdown"))
@@ -106,3 +108,10 @@ def test_an_embedding_knows_its_store_unless_none_was_made(platform):
     refused = {"guard": "task_checks", "reason": "x"}
     store_record(platform.home, f"t/{shown.name}", metadata={}, refused=refused)
     assert embedding_store(platform, "t", shown) is None
+
+
+def test_own_dates_fit_again_what_was_fitted_on_all_labels(platform):
+    assert [arm.name for arm in refitted_arms(platform)] == ["gbm", "lr"]
+    few_shot = tuple(dataclasses.replace(arm, k=(8,)) for arm in platform.study.arms if arm.name == "gbm")
+    platform.study.arms = few_shot
+    assert refitted_arms(platform) == []
