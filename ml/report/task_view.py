@@ -230,13 +230,14 @@ def _groups(metrics: pd.DataFrame, task: str, arms: Sequence[str]) -> dict[str, 
 
 
 def _shots(metrics: pd.DataFrame, task: str) -> list[tuple[str, ...]]:
-    """Few-shot rows over all draws: arm, k, AUROC and AUPRC with intervals."""
+    """Few-shot rows over all seeds and draws: arm, k, AUROC and AUPRC with intervals."""
     table = cast(Any, metrics)
     part = table[(table["task"] == task) & (table["split"] == "held_out") & table["k"].notna()]
     rows: list[tuple[str, ...]] = []
     for (arm, k), group in part.groupby(["arm", "k"]):
         several = group.groupby("metric")["value"].transform("size") > 1
-        by_metric = {row["metric"]: row for row in group[~several | group["draw"].isna()].to_dict("records")}
+        over_runs = group["draw"].isna() | group["seed"].isna()
+        by_metric = {row["metric"]: row for row in group[~several | over_runs].to_dict("records")}
         cells: list[str] = []
         for metric in ("auroc", "auprc"):
             row = by_metric[metric]
