@@ -36,7 +36,7 @@ def score_step(task: str) -> str:
 def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
     """Look for leaks in what the arms of a task are shown, before any of them learns."""
     key = dg.AssetKey([task.task, "leakage"])
-    views = [shown for shown in study_inputs(platform) if not shown.embedded]
+    views = _views(platform)
     checks = leak_checks(platform, task, "inputs")
 
     @dg.asset(
@@ -93,7 +93,7 @@ def look_at_scores(
 ) -> Record:
     """Look for leaks in the scores of a task's arms; of those refused there is none to look at."""
     scored = [name for name, arm in arms.items() if not arm.refused]
-    views = [shown.name for shown in study_inputs(platform) if not shown.embedded]
+    views = [shown.name for shown in _views(platform)]
     made = [name for name in views if not upstream(platform, f"{task.task}/{name}", verify=False).refused]
     count_arms = [arm for arm in _count_arms(platform, made) if arm["arm"] in scored]
     arguments = {"views": made, "arms": scored, "count_arms": count_arms}
@@ -153,9 +153,14 @@ def leak_checks(platform: Platform, task: Task, stage: Stage) -> tuple[LeakCheck
     return checks_of(task, _kinds(platform), stage)
 
 
+def _views(platform: Platform) -> list[ModelInput]:
+    """Return what the study's arms are shown, without vectors: those are made of texts, after the look."""
+    return [shown for shown in study_inputs(platform) if not shown.embedded]
+
+
 def _kinds(platform: Platform) -> set[str]:
     """Return what the study gives to look at, in the words of `Shown.kinds`."""
-    views = [shown for shown in study_inputs(platform) if not shown.embedded]
+    views = _views(platform)
     refits = {"refits"} if _count_arms(platform, [shown.name for shown in views]) else set()
     return {shown.view.kind for shown in views} | refits
 
