@@ -1,12 +1,15 @@
 """The facts of the report that stand in no table: cohorts, arms, refusals, provenance."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml.artefact import read_json
+from ml.compatibility import rests_on_smoke
 from ml.in_memory import in_memory
 from ml.inputs.examples import attrition, split_counts
+from ml.models.model import Model
 from ml.models.registry import MODELS
 from ml.report.facts import (
     ArmFacts,
@@ -65,7 +68,7 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
             _task(platform, task, published["examples_by_task"].get(task.task, 0), records)
             for task in platform.tasks.values()
         ),
-        arms=tuple(_arm(arm) for arm in study.arms),
+        arms=_arms(study.arms),
         refusals=_refusals(platform, records),
         sign_offs=_sign_offs(platform, records),
         unseen=_unseen(records),
@@ -145,7 +148,12 @@ def _ordered(splits: dict[str, tuple[int, int]]) -> list[tuple[str, tuple[int, i
     return [(split, splits[split]) for split in ("train", "tuning", "held_out")]
 
 
-def _arm(arm: Arm) -> ArmFacts:
+def _arms(arms: Sequence[Arm]) -> tuple[ArmFacts, ...]:
+    named = {arm.name: arm for arm in arms}
+    return tuple(_arm(arm, smoke_only=rests_on_smoke(arm, named, MODELS)) for arm in arms)
+
+
+def _arm(arm: Arm, *, smoke_only: bool) -> ArmFacts:
     model = MODELS[arm.model]
     tokens = f", up to {arm.max_tokens} tokens" if arm.max_tokens else ""
     return ArmFacts(
@@ -156,8 +164,15 @@ def _arm(arm: Arm) -> ArmFacts:
         input_view=f"{arm.input}{tokens}",
         parameters=model.parameters,
         licence=model.licence,
-        note=f"pretrained on {model.pretrained_on}" if model.parameters else "",
+        note=_weights(model, smoke_only=smoke_only),
+        smoke_only=smoke_only,
     )
+
+
+def _weights(model: Model, *, smoke_only: bool) -> str:
+    if smoke_only:
+        return "rests on random weights: its numbers say that it runs, and no verdict may rest on them"
+    return f"pretrained on {model.pretrained_on}" if model.parameters else ""
 
 
 def _refusals(platform: Platform, records: dict[str, Record]) -> tuple[Refusal, ...]:

@@ -283,6 +283,21 @@ def test_the_summary_says_per_task_what_the_page_answers(report, page):
     assert re.fullmatch(r"Checks: \d+ passed, 2 warned, 0 blocked", lines[-1])
 
 
+def test_an_arm_on_random_weights_is_never_the_highest(report):
+    facts, tables = report
+
+    def named(facts):
+        lines = [line for line in summary_lines(facts, tables) if "highest AUROC" in line]
+        words = [re.findall(r"The highest AUROC is [0-9.]+ \((\w+)\)", line) for line in lines]
+        assert all(line.strip() in build_page(facts, tables) for line in lines)
+        return [name for (name,) in words]
+
+    best = named(facts)
+    assert best
+    smoke = replace(facts, arms=tuple(replace(arm, smoke_only=arm.name in best) for arm in facts.arms))
+    assert len(named(smoke)) == len(best) and not set(named(smoke)) & set(best)
+
+
 def test_examples_drawn_for_the_study_are_said_and_a_small_rest_of_them_is_hidden(report):
     facts, tables = report
     first = facts.tasks[0]

@@ -127,7 +127,12 @@ class TaskFacts:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """One arm, as in a trial; `parameters` is a count, None where it has no meaning."""
+    """One arm, as in a trial.
+
+    Attributes:
+        parameters: a count, None where it has no meaning.
+        smoke_only: it rests on random weights: no verdict and no sentence may rest on it.
+    """
 
     name: str
     model: str
@@ -137,6 +142,7 @@ class ArmFacts:
     parameters: int | None
     licence: str
     note: str = ""
+    smoke_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -224,3 +230,8 @@ class ReportFacts:
     notes: tuple[str, ...] = ()
     availability: tuple[AvailabilityCount, ...] = ()
     quality_pages: str = ""
+
+    @property
+    def smoke_only(self) -> frozenset[str]:
+        """Names of the arms that rest on random weights."""
+        return frozenset(arm.name for arm in self.arms if arm.smoke_only)

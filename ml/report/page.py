@@ -86,7 +86,7 @@ def summary_lines(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> list
         values = {
             row["arm"]: row["value"] for row in best if row["metric"] == "auroc" and pd.notna(row["value"])
         }
-        context = words.context_in_short(values)
+        context = words.context_in_short(values, facts.smoke_only)
         lines += [f"  {context}"] if context else []
         lines += ["  No arm was scored on this task."] if not best else []
     lines += [""] if facts.refusals else []

@@ -61,7 +61,7 @@ def view_task(
         "key": key,
         "facts": task,
         "answers": [words.verdict_in_short(row) for row in verdicts],
-        "context": words.context_in_short(auroc),
+        "context": words.context_in_short(auroc, facts.smoke_only),
         "refusals": [one for one in facts.refusals if one.task in ("", task.name)],
         "flow": _flow(key, task, hidden),
         "drawn": "" if task.n_examples is None else _shown(task.n_examples, "examples", hidden),

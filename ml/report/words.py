@@ -1,7 +1,7 @@
 """The page's sentences: careful words from verdicts, metrics and checks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -108,9 +108,14 @@ def verdict_in_short(row: Mapping[str, Any]) -> str:
     return f"{words} ({verdict}: {found})."
 
 
-def context_in_short(values: Mapping[str, float]) -> str:
-    """Which arm has the highest AUROC, and the oracle beside it; empty without values."""
-    arms = {arm: value for arm, value in values.items() if arm != "oracle"}
+def context_in_short(values: Mapping[str, float], smoke: Collection[str]) -> str:
+    """Which arm has the highest AUROC, and the oracle beside it; empty without values.
+
+    Args:
+        values: AUROC by arm.
+        smoke: arms that rest on random weights, which are never the highest.
+    """
+    arms = {arm: value for arm, value in values.items() if arm != "oracle" and arm not in smoke}
     if not arms:
         return ""
     best = max(arms, key=lambda arm: arms[arm])
