@@ -50,6 +50,7 @@ def run_arm(spec: ArmSpec, progress: Progress) -> dict[str, Any]:
     example = read_examples(Path(spec.examples))
     labelled = example[example["y_true"].notna()].sort_values("example_id", ignore_index=True)
     guards.require_one_split(example["person_id"].to_numpy(), example["split"].to_numpy())
+    guards.require_two_classes(labelled["y_true"].to_numpy(), labelled["split"].to_numpy())
     persons = dict(iter(labelled.groupby("split")["person_id"]))
     work = _open_work(spec, labelled)
     view = read_view(spec.views, labelled["example_id"])

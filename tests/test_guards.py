@@ -458,6 +458,19 @@ def test_too_few_examples_to_draw(world):
         run_arm(spec, quiet)
 
 
+@pytest.mark.parametrize("split", ["train", "tuning"])
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_split_of_one_class(world, split, label):
+    file = Path(spec_of(world, "logistic_regression").examples) / "example.parquet"
+    example = pd.read_parquet(file)
+    own = (example["split"] == split) & example["y_true"].notna()
+    example.loc[own, "y_true"] = label
+    example.to_parquet(file, index=False)
+    with stops("one_class") as refused:
+        run_arm(spec_of(world, "logistic_regression"), quiet)
+    assert split in refused.value.reason
+
+
 @pytest.mark.parametrize(("mode", "n_shown"), [("zero_shot", 0), ("in_context", 4), ("lora", 0)])
 def test_a_prompt_that_is_longer_than_the_model_reads(tiny, tmp_path, mode, n_shown):
     model = model_of("qwen3", max_tokens=60)

@@ -29,6 +29,7 @@ GUARDS = {
     "weights_differ": "weights missing, unexpected, or not those of the registry",
     "tokenizer_of_another_model": "the tokenizer's vocabulary is not the network's",
     "smoke_only_in_comparison": "random weights take part in a registered comparison",
+    "one_class": "train or tuning has no case, or no non-case",
     "too_few_to_draw": "no `k` of the arm has that many cases and non-cases in train and in tuning",
     "too_few_to_fold": "train has too few persons of a class to leave some of them out",
     "prompt_too_long": "a prompt is longer than the model reads",
@@ -207,6 +208,20 @@ def require_prompts_fit(longest: int, allowed: int, *, n_examples: int) -> None:
             f"a prompt with {n_examples} examples in it has {longest} tokens, the model reads {allowed}:"
             " ask for a smaller `k` or `max_tokens`",
         )
+
+
+def require_two_classes(y_true: np.ndarray, split: np.ndarray) -> None:
+    """Stop unless train and tuning each have a case and a non-case.
+
+    Args:
+        y_true: (N,) labels 0 or 1.
+        split: (N,) of each.
+    """
+    for name in ("train", "tuning"):
+        if len(np.unique(y_true[split == name])) < 2:
+            raise _refuse(
+                "one_class", f"{name} has no case, or no non-case: nothing can be learned or chosen"
+            )
 
 
 def require_foldable(n_persons: Sequence[int], remaining: Sequence[np.ndarray]) -> None:
