@@ -161,12 +161,12 @@ def leakage(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Look for leaks in what the models of one task were shown, or in how they scored."""
     from ml.leakage.registry import run_checks
     from ml.leakage.shown import open_shown
-    from ml.random_labels import write_random_labels
+    from ml.random_labels import CountArm, write_random_labels
     from ml.tasks import read_tasks
 
     seeds, root = Path(arguments["seeds"]), Path(arguments["root"])
-    for arm in arguments["count_arms"]:
-        write_random_labels(root, arguments["task"], **arm, seed=arguments["seed"], progress=progress)
+    arms = [CountArm.read(row) for row in arguments["count_arms"]]
+    write_random_labels(root, arguments["task"], arms, seed=arguments["seed"], progress=progress)
     with open_shown(
         root,
         read_tasks(seeds)[arguments["task"]],
@@ -176,6 +176,7 @@ def leakage(arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
         refits=[arm["arm"] for arm in arguments["count_arms"]],
         seed=arguments["seed"],
         n_tasks=arguments["n_tasks"],
+        landing=Path(arguments["landing"]) if arguments["landing"] else None,
     ) as shown:
         return {"rows": run_checks(shown, arguments["stage"], progress)}
 

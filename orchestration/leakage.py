@@ -19,6 +19,7 @@ from orchestration.expectations import judge
 from orchestration.home import DBT_PROJECT
 from orchestration.inputs import study_inputs
 from orchestration.platform import Platform
+from orchestration.source import landing_folder
 from orchestration.step import Computed, Record, carry_out, check_result, result, upstream
 from orchestration.tasks import OWNERS, blocked_by, failed_blocks, leakage_step, not_made
 from orchestration.versions import library_versions
@@ -49,24 +50,28 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
         group_name=task.task,
         owners=OWNERS,
         kinds={"duckdb"},
-        description="What the arms are shown, held against the published record: nothing after the index,"
-        " nobody on both sides of the split, nothing that gives the outcome away.",
+        description="What the arms are shown, held against the published record, and that against the landed"
+        " source: nothing after the index, nobody on both sides of the split, nothing that gives the outcome"
+        " away.",
         check_specs=check_specs(checks, key, task),
         code_version=code_key("ml.leakage.registry")[:16],
     )
     def leakage(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         made = {shown.name: upstream(platform, f"{task.task}/{shown.name}", verify=False) for shown in views}
+        landing = upstream(platform, "landing", verify=False)
         reason = blocked_by(platform, task.task)
         arguments = {
             "views": [name for name, record in made.items() if not record.refused],
             "arms": [],
             "count_arms": [],
+            "landing": str(landing_folder(platform, landing)),
         }
         left_out = left_out_checks(task, _kinds(platform), "inputs")
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
                 return not_made(reason)
+            upstream(platform, "landing")  # as it was landed; a snapshot of another source is found
             rows = _look(platform, task, "inputs", arguments, cost, context.log.info)
             return Computed({"checks_left_out": left_out}, rows)
 
@@ -77,6 +82,7 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
             key={
                 **_key(platform, task),
                 "blocked": reason,
+                "landing": landing.data_version,
                 "views": {name: record.data_version for name, record in made.items()},
             },
             outputs=[],
@@ -96,7 +102,7 @@ def look_at_scores(
     views = [shown.name for shown in _views(platform)]
     made = [name for name in views if not upstream(platform, f"{task.task}/{name}", verify=False).refused]
     count_arms = [arm for arm in _count_arms(platform, made) if arm["arm"] in scored]
-    arguments = {"views": made, "arms": scored, "count_arms": count_arms}
+    arguments = {"views": made, "arms": scored, "count_arms": count_arms, "landing": None}
 
     def compute(cost: Cost) -> Computed:
         if not scored:

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 
 from ml.leakage.known import make_known_table
-from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.rows import Finding, LeakCheck, in_words
 from ml.leakage.shown import Shown
 from ml.leakage.truncation import look_at_the_past
 
@@ -40,7 +40,7 @@ def _billed(shown: Shown) -> Finding:
         f" known.known_date >= example.index_date::date + $days) {OF_CUT}",
         days=int(shown.includes_index_day),
     )
-    return Finding(looked_at, found, f"{_size(billed)} final only when a stay ends.")
+    return Finding(looked_at, found, f"{in_words(billed)} of them final only when a stay ends.")
 
 
 def _visits(shown: Shown) -> Finding:
@@ -49,7 +49,7 @@ def _visits(shown: Shown) -> Finding:
         "select count(*), count(*) filter (where domain in ('Visit', 'Visit end')), count(*) filter (where"
         " domain = 'Visit' and (value_as_number is not null or value_as_concept_id is not null)) from event"
     )
-    return Finding(looked_at, found, f"{_size(visits)} starts or ends of visits.")
+    return Finding(looked_at, found, f"{in_words(visits)} of them starts or ends of visits.")
 
 
 def _raw(shown: Shown) -> Finding:
@@ -161,11 +161,6 @@ def _columns(shown: Shown) -> list[Finding]:
     return findings
 
 
-def _size(n: int) -> str:
-    """Say a count of events in words that a small cell cannot be read from."""
-    return "fewer than 20 of them" if n < 20 else f"{n:,} of them"
-
-
 CHECKS = (
     LeakCheck(
         "no_input_dated_after_the_index",
@@ -243,7 +238,7 @@ CHECKS = (
     ),
     LeakCheck(
         "inputs_are_made_of_the_past_alone",
-        ("L01", "L02", "L03", "L04", "L06", "L11", "L12"),
+        ("L01", "L02", "L03", "L04", "L06", "L11", "L12", "L34", "L35"),
         "blocks",
         "A sample of persons whose record was cut to what was known at the index gives the same texts,"
         " sequences and counts, to the byte.",

@@ -5,12 +5,14 @@ from typing import Any
 
 from ml.leakage import (
     arrival,
+    availability,
     cohort,
     duplicates,
     fitting,
     independence,
     indexing,
     labels,
+    landed,
     lineage,
     order,
     permutation,
@@ -24,6 +26,8 @@ from ml.task_definition import Task
 
 CHECKS: tuple[LeakCheck, ...] = (
     *lineage.CHECKS,
+    *landed.CHECKS,
+    *availability.CHECKS,
     *arrival.CHECKS,
     *labels.CHECKS,
     *cohort.CHECKS,

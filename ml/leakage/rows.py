@@ -94,5 +94,14 @@ class LeakCheck:
         )
 
 
+def in_words(n: int) -> str:
+    """Say a count of events in words that a small cell cannot be read from.
+
+    >>> in_words(0), in_words(7), in_words(1234)
+    ('none', 'fewer than 20', '1,234')
+    """
+    return ("none" if not n else "fewer than 20") if n < 20 else f"{n:,}"
+
+
 def _joined(words: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(one for one in words if one))

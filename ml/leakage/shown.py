@@ -1,7 +1,8 @@
 """What the models of one task were shown, opened from stored files as they are.
 
 A site is a folder laid out like a home: `published/`, `tasks/<task>/examples/`, `tasks/<task>/<view>/`,
-`fitted/<task>/<arm>/fit_log.parquet`, `predictions/<task>/<arm>.parquet`. No setting of a study is read.
+`fitted/<task>/<arm>/fit_log.parquet`, `predictions/<task>/<arm>.parquet`; the landed source that it was made
+of is named beside it. No setting of a study is read.
 """
 
 import csv
@@ -49,7 +50,8 @@ class Shown:
     every published table by its name (of all tasks, except that `cohort` and `label` are this task's rows of
     the cut, and `cohort_of_all` and `label_of_all` the whole); `example`, `event`, `ancestor`: the cut;
     `outcome` (domain, concept_id, operator, threshold, unit_concept_id, value_set): what single events are
-    the outcome; `ShownView.table(file)`; `Shown.scores(arm)`; `Shown.fit_log(arm)`.
+    the outcome; `ShownView.table(file)`; `Shown.scores(arm)`; `Shown.fit_log(arm)`; where there is a landed
+    source, `Shown.landed(table)`.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -62,6 +64,7 @@ class Shown:
     availability: tuple[dict[str, str], ...]  # rows of availability.csv
     seed: int
     n_tasks: int  # of the run: alarms of all of them share a family rate
+    landing: Path | None = None  # the folder of the landed source that the snapshot was made of
 
     @property
     def published(self) -> Path:
@@ -96,6 +99,10 @@ class Shown:
         """Return the relation of who was read to fit, choose and recalibrate an arm, quoted for SQL."""
         return _quoted_name(f"fit_log/{arm}")
 
+    def landed(self, table: str) -> str:
+        """Return the relation of a table of the landed source, quoted for SQL."""
+        return _quoted_name(f"landed/{table}")
+
     def row(self, sql: str, **values: Any) -> tuple[Any, ...]:
         """Return the one row of a query; values by the names that its SQL reads as `$name`."""
         return self.connection.execute(sql, values).fetchall()[0]
@@ -116,6 +123,7 @@ def open_shown(
     refits: Sequence[str] | None = None,
     seed: int = 0,
     n_tasks: int = 1,
+    landing: Path | None = None,
 ) -> Iterator[Shown]:
     """Open a site on one in-memory connection, one thread.
 
@@ -124,6 +132,7 @@ def open_shown(
         views: folders below the task; None for every one that is an input view.
         arms: whose predictions to open; None for all there are.
         refits: arms made again with labels dealt at random; None for all there are.
+        landing: the folder of the landed source; one that is not there is none.
 
     Raises:
         InputError: a view that is named is no stored input view.
@@ -148,7 +157,10 @@ def open_shown(
             availability=tuple(csv.DictReader(rules)),
             seed=seed,
             n_tasks=n_tasks,
+            landing=landing if landing and landing.is_dir() else None,
         )
+        for file in sorted(shown.landing.glob("*.parquet")) if shown.landing else ():
+            _name(connection, f"landed/{file.stem}", file)
         for file in sorted(shown.published.glob("*.parquet")):
             own = file.stem in ("cohort", "label")
             _name(connection, f"{file.stem}_of_all" if own else file.stem, file)

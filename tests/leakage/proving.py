@@ -54,7 +54,10 @@ def look(site: Site, task: str, *, dealt: int = 0) -> list[Row]:
         for arm in arms:
             _deal(site, task, arm, dealt)
         n_tasks = len(pipeline.TASKS)
-        with open_shown(site.root, own, seeds=SEEDS, refits=arms, seed=site.seed, n_tasks=n_tasks) as shown:
+        landing = site.root / "landing" / "site"
+        with open_shown(
+            site.root, own, seeds=SEEDS, refits=arms, seed=site.seed, n_tasks=n_tasks, landing=landing
+        ) as shown:
             for stage in ("inputs", "scores"):
                 rows += [_row(check, shown) for check in checks_of(own, shown.kinds, stage)]
     return rows
