@@ -1,12 +1,15 @@
 """Labels dealt at random to count arms: dealt within splits, and nothing is learned from them."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 from published_world import make_world, write_world
 
 from ml.inputs.examples import ExampleOptions, cut_examples
+from ml.inputs.view import CountOptions
 from ml.leakage.permutation import random_evidence
-from ml.random_labels import deal_labels, write_random_labels
+from ml.random_labels import CountArm, deal_labels, write_random_labels
 
 
 def test_random_labels_are_those_of_the_split_in_another_order_and_teach_nothing(tmp_path):
@@ -21,10 +24,12 @@ def test_random_labels_are_those_of_the_split_in_another_order_and_teach_nothing
     assert (before["y_true"].isna() == after["y_true"].isna()).all()
     assert (before.groupby("split")["y_true"].sum() == after.groupby("split")["y_true"].sum()).all()
     assert (before["y_true"].dropna().to_numpy() != after["y_true"].dropna().to_numpy()).sum() > 30
-    file = write_random_labels(
-        tmp_path, "first_1y", arm="count_lr", model="logistic_regression", options={"min_train_examples": 2},
-        n_configurations=1, repetitions=4, seed=3, progress=lambda line: None,
-    )  # fmt: skip
+    counts = CountOptions(min_train_examples=2)
+    arms = [
+        CountArm("count_lr", "logistic_regression", counts, n_configurations=1, repetitions=4),
+        CountArm("count_gbm", "lightgbm", counts, n_configurations=1, repetitions=2),
+    ]
+    file, of_other = write_random_labels(tmp_path, "first_1y", arms, seed=3, progress=lambda line: None)
     table = pd.read_parquet(file)
     held_out = before[(before["split"] == "held_out") & before["y_true"].notna()]
     assert table.groupby("repetition").size().tolist() == [len(held_out)] * 4
@@ -33,3 +38,9 @@ def test_random_labels_are_those_of_the_split_in_another_order_and_teach_nothing
     assert len(np.unique(dealt, axis=0)) == 4  # and not in their own order
     assert random_evidence(table, 1e-6).p_value > 1e-3
     assert sorted(path.name for path in examples.parent.iterdir()) == ["examples"]
+    # what an arm scores does not depend on the arms that shared its dealings
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "tasks", other / "tasks")
+    (alone,) = write_random_labels(other, "first_1y", arms[1:], seed=3, progress=lambda line: None)
+    pd.testing.assert_frame_equal(pd.read_parquet(alone), pd.read_parquet(of_other))
+    assert (pd.read_parquet(of_other)["y_true"] == table[table["repetition"] < 2]["y_true"]).all()

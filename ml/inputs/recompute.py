@@ -6,7 +6,7 @@ only: a fit that had read anyone else differs.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,16 @@ def differing(published: Path, task: str, folder: Path, view: InputView, example
     The number of newest events that were recorded says what each example shows. The cut lies beside `folder`
     while this runs.
     """
+    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as cut:
+        cut_examples(published, task, cut / "sample", ExampleOptions(None, 0), only=example_id)
+        return differing_from(cut / "sample", folder, view, example_id)
+
+
+def differing_from(cut: Path, folder: Path, view: InputView, example_id: list[str]) -> int:
+    """Do as `differing`, from a cut that holds these examples: one cut does for several views."""
     shown = read_shown(folder).set_index("example_id")
     sample = shown.loc[sorted(set(example_id) & set(shown.index))]
-    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as cut:
-        cut_examples(published, task, cut / "sample", ExampleOptions(None, 0), only=sample.index.tolist())
-        stored, again = COMPARED[view.kind](folder, cut / "sample", view.options, sample)
+    stored, again = COMPARED[view.kind](folder, cut, view.options, sample)
     return sum(one not in stored or again.get(one) != stored[one] for one in example_id)
 
 
@@ -73,16 +78,33 @@ def differing_fits(published: Path, task: str, folder: Path, view: InputView) ->
 
     What is fitted again sees train persons only: a fit that had read anyone else differs.
     """
-    options = view.options
-    if isinstance(options, TextOptions) or options is None:
-        return 0, 0
-    train = _train_examples(published, task, read_shown(folder)["example_id"].tolist())
-    with passing_folder(folder.with_name(f".{folder.name}.recompute")) as cut:
-        cut_examples(published, task, cut / "train", ExampleOptions(None, 0), only=train)
-        if isinstance(options, SequenceOptions):
-            return 1, int(Coder.fit(cut / "train", options) != Coder.read(folder))
-        columns, kept = fit_count_columns(cut / "train", options), read_count_columns(folder)
-    return 1, int(list(kept.items()) != list(columns.items()))
+    ((fits, differ),) = differing_fits_of(published, task, [(folder, view)])
+    return fits, differ
+
+
+def differing_fits_of(
+    published: Path, task: str, views: Sequence[tuple[Path, InputView]]
+) -> list[tuple[int, int]]:
+    """Do as `differing_fits` for several views; those of the same train examples are fitted on one cut."""
+    found = {folder: (0, 0) for folder, _ in views}
+    same_train: dict[tuple[str, ...], list[tuple[Path, CountOptions | SequenceOptions]]] = defaultdict(list)
+    for folder, view in views:
+        if isinstance(view.options, CountOptions | SequenceOptions):
+            train = _train_examples(published, task, read_shown(folder)["example_id"].tolist())
+            same_train[tuple(train)].append((folder, view.options))
+    for train, fitted in same_train.items():
+        first, _ = fitted[0]
+        with passing_folder(first.with_name(f".{first.name}.recompute")) as cut:
+            cut_examples(published, task, cut / "train", ExampleOptions(None, 0), only=train)
+            for folder, options in fitted:
+                found[folder] = 1, int(not _is_fit_of(cut / "train", folder, options))
+    return [found[folder] for folder, _ in views]
+
+
+def _is_fit_of(train: Path, folder: Path, options: CountOptions | SequenceOptions) -> bool:
+    if isinstance(options, SequenceOptions):
+        return Coder.fit(train, options) == Coder.read(folder)
+    return list(read_count_columns(folder).items()) == list(fit_count_columns(train, options).items())
 
 
 def _train_examples(published: Path, task: str, example_id: list[str]) -> list[str]:
@@ -122,10 +144,12 @@ def _counts(folder: Path, cut: Path, options: CountOptions, sample: pd.DataFrame
             above[pair["concept_id"]].append(pair["ancestor_concept_id"])
     events: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in pq.read_table(cut / "event.parquet").to_pylist():
-        if _is_admitted(event, options):
+        if event["example_id"] in sample.index and _is_admitted(event, options):
             events[event["example_id"]].append(event)
     counted: dict[str, dict[str, float]] = {}
     for person in pq.read_table(cut / "example.parquet").to_pylist():
+        if person["example_id"] not in sample.index:
+            continue
         row = _count_row(person, events[person["example_id"]], options, above)
         counted[person["example_id"]] = {name: row[name] for name in row if row[name] and name in columns}
     hashes = _row_hashes(counted, cut)
@@ -226,7 +250,8 @@ def _as_recorded(cut: Path, sample: pd.DataFrame) -> Iterator[tuple[Record, int]
     """Yield each record, and how many of its newest events are recorded as shown."""
     n_kept = sample["n_events_kept"].to_dict()
     for record in read_records(cut):
-        yield record, n_kept[record.example_id]
+        if record.example_id in n_kept:
+            yield record, n_kept[record.example_id]
 
 
 COMPARED: dict[str, Callable[..., tuple[Held, Held]]] = {

@@ -1,6 +1,6 @@
 """Who was used to fit what: views fitted again on train alone, and the logs that arms left."""
 
-from ml.inputs.recompute import differing_fits
+from ml.inputs.recompute import differing_fits_of
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 
@@ -9,12 +9,9 @@ SPLITS = {"fit": "train", "select": "tuning", "recalibrate": "tuning"}
 
 
 def _views(shown: Shown) -> list[Finding]:
-    findings = []
-    for kind in ("counts", "sequence"):
-        for view in shown.of_kind(kind):
-            fits, differ = differing_fits(shown.published, shown.task.task, view.folder, view.view)
-            findings.append(Finding(fits, differ, f"`{view.name}`."))
-    return findings
+    views = [*shown.of_kind("counts"), *shown.of_kind("sequence")]
+    found = differing_fits_of(shown.published, shown.task.task, [(view.folder, view.view) for view in views])
+    return [Finding(*of_view, f"`{view.name}`.") for view, of_view in zip(views, found, strict=True)]
 
 
 def _arms(shown: Shown) -> list[Finding]:

@@ -84,9 +84,12 @@ def rank_tail(
 
 def _cumulants(drawn: list[tuple[int, FloatArray]], tilt: float) -> float:
     """Logarithm of the moment generating function of sums drawn with replacement."""
-    from scipy import special
-
-    return sum(few * (special.logsumexp(tilt * place) - np.log(place.size)) for few, place in drawn)
+    total = 0.0
+    for few, place in drawn:
+        tilted = tilt * place
+        top = tilted.max()
+        total += few * float(top + np.log(np.exp(tilted - top).mean()))
+    return total
 
 
 def _least(drawn: list[tuple[int, FloatArray]], away: float) -> float:

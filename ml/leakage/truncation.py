@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ml.artefact import passing_folder
-from ml.inputs.recompute import differing
+from ml.inputs.examples import ExampleOptions, cut_examples
+from ml.inputs.recompute import differing_from
 from ml.leakage.known import make_known_table
 from ml.leakage.rows import Finding
 from ml.leakage.shown import Shown
@@ -78,8 +79,9 @@ def look_at_the_past(shown: Shown) -> list[Finding]:
     findings = []
     with passing_folder(shown.examples.with_name(".past")) as past:
         _write_past(shown, past)
+        cut_examples(past, shown.task.task, past / "cut", ExampleOptions(None, 0), only=example_id)
         for view in shown.views:
-            found = differing(past, shown.task.task, view.folder, view.view, example_id)
+            found = differing_from(past / "cut", view.folder, view.view, example_id)
             note = f"`{view.name}`: {len(example_id):,} examples."
             findings.append(Finding(len(example_id), found, note, _smallest(len(example_id))))
     return findings
