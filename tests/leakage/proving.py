@@ -5,7 +5,6 @@ inputs and of scores. A check *finds* what is over its limit; one that looked at
 that a site whose arms a guard stopped does not count as seen by a check that had no scores to look at.
 """
 
-import dataclasses
 import traceback
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -24,7 +23,7 @@ from ml.leakage.permutation import FULL, LOOK
 from ml.leakage.registry import checks_of
 from ml.leakage.rows import LeakCheck
 from ml.leakage.shown import Shown, open_shown
-from ml.random_labels import write_random_labels
+from ml.random_labels import CountArm, write_random_labels
 from ml.tasks import Task, read_tasks
 from orchestration.checking import run_snapshot_checks, run_task_checks
 
@@ -51,8 +50,9 @@ def look(site: Site, task: str, *, dealt: int = 0) -> list[Row]:
         rows = run_snapshot_checks(site.published)
         rows += run_task_checks(site.published, site.examples(task), own)
         arms = [arm for arm in pipeline.ARMS if site.predictions(task, arm).exists()] if dealt else []
-        for arm in arms:
-            _deal(site, task, arm, dealt)
+        counts = CountOptions()
+        dealt_to = [CountArm(arm, pipeline.ARMS[arm], counts, pipeline.CONFIGURATIONS, dealt) for arm in arms]
+        write_random_labels(site.root, task, dealt_to, seed=site.seed, progress=lambda _: None)
         n_tasks = len(pipeline.TASKS)
         landing = site.root / "landing" / "site"
         with open_shown(
@@ -83,20 +83,6 @@ def described(error: BaseException) -> dict[str, Any]:
 def read_own_tasks() -> dict[str, Task]:
     """Return the project's tasks."""
     return read_tasks(SEEDS)
-
-
-def _deal(site: Site, task: str, arm: str, repetitions: int) -> None:
-    write_random_labels(
-        site.root,
-        task,
-        arm=arm,
-        model=pipeline.ARMS[arm],
-        options=dataclasses.asdict(CountOptions()),
-        n_configurations=pipeline.CONFIGURATIONS,
-        repetitions=repetitions,
-        seed=site.seed,
-        progress=lambda _: None,
-    )
 
 
 def found(rows: Sequence[Row]) -> dict[str, str]:
