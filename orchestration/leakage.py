@@ -16,6 +16,7 @@ from ml.leakage.rows import BROKEN, LeakCheck, Stage
 from ml.tasks import Task
 from orchestration.child import run_child
 from orchestration.expectations import judge
+from orchestration.held_out import readings
 from orchestration.home import DBT_PROJECT
 from orchestration.inputs import study_inputs
 from orchestration.platform import Platform
@@ -118,6 +119,7 @@ def look_at_scores(
             **_key(platform, task),
             "arms": {name: arm.data_version for name, arm in arms.items()},
             "count_arms": count_arms,
+            "readings": readings(platform, task.task),  # a check counts them in the log
         },
         outputs=[],
         compute=compute,

@@ -33,6 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "no_word_gives_the_outcome_away",
         "texts_stand_in_one_split",
         "nothing_is_learned_from_random_labels",
+        "records_go_on_to_the_end_of_the_data",
     ),
     "warns": (
         "the_days_of_orders_say_little",
@@ -41,6 +42,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "the_calendar_says_little",
         "units_do_not_tell_cases",
         "cutting_does_not_tell_cases",
+        "who_is_lost_is_like_the_others",
+        "deaths_are_as_many_as_must_be",
+        "outcomes_come_as_often_to_the_end",
+        "few_records_are_missing_at_the_end",
     ),
 }
 

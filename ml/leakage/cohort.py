@@ -140,7 +140,7 @@ def _is_of_a_set(row: Criterion) -> bool:
 CHECKS = (
     LeakCheck(
         "cohort_is_found_in_the_record",
-        ("L14",),
+        ("L14", "L16"),
         "blocks",
         "Who enters, and when, follows from what was known by the index: the cohort, found again in the"
         " published events and periods of observation, has the same persons on the same days.",

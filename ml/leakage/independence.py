@@ -47,7 +47,7 @@ def _scored(shown: Shown) -> list[Finding]:
 CHECKS = (
     LeakCheck(
         "examples_are_as_published",
-        ("L21", "L39"),
+        ("L21", "L24", "L39"),
         "blocks",
         "Each example has the person, index, label and split that this snapshot gives it.",
         "A split that the snapshot already has wrong.",

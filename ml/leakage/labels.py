@@ -1,129 +1,90 @@
 """Labels and time zero, found again in the published events instead of believed from the label's columns."""
 
-from ml.leakage.outcomes import IS_OUTCOME, plain_outcomes
+from ml.leakage.relabel import can_be_relabelled, make_relabelled
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.task_definition import Task
 
-# Days of an outcome of each person of the cut, and who is labelled with what.
-DAYS = f"""
-outcome_day as (
-    select distinct clinical_event.person_id, clinical_event.event_date
-    from clinical_event
-    where
-        clinical_event.person_id in (select person_id from cohort)
-        and ({IS_OUTCOME} or $death_is_outcome and clinical_event.domain = 'Death')
-),
-death as (
-    select person_id, min(event_date) as death_date
-    from clinical_event
-    where domain = 'Death' and person_id in (select person_id from cohort)
-    group by person_id
-),
-placed as (
-    select
-        cohort.example_id,
-        cohort.person_id,
-        cohort.index_date,
-        label.y_true,
-        label.reason,
-        label.outcome_date,
-        cohort.index_date + $tar_start_days as tar_start_date,
-        case when $ends_with_visit then label.tar_end_date else cohort.index_date + $tar_end_days end
-            as tar_end_date,
-        least(
-            death.death_date,
-            case when $needs_follow_up then cohort.observation_period_end_date end
-        ) as last_date
-    from cohort
-    inner join label on cohort.example_id = label.example_id
-    left join death on cohort.person_id = death.person_id
-)
-"""
-
-# The reasons that are asked for only where no outcome was found.
-WITHOUT_OUTCOME = ("lost_to_follow_up", "unmeasured", "died_before_outcome", "outcome_unconfirmed")
-
-FIRST = f"""
-with {DAYS},
-first_outcome as (
-    select placed.*,
-        (
-            select min(outcome_day.event_date) from outcome_day
-            where
-                outcome_day.person_id = placed.person_id
-                and outcome_day.event_date between placed.tar_start_date and placed.tar_end_date
-                and coalesce(outcome_day.event_date <= placed.last_date, true)
-        ) as found_date,
-        exists (
-            select 1 from outcome_day
-            where
-                outcome_day.person_id = placed.person_id
-                and outcome_day.event_date = placed.outcome_date
-                and outcome_day.event_date between placed.tar_start_date and placed.tar_end_date
-                and coalesce(outcome_day.event_date <= placed.last_date, true)
-        ) as is_found
-    from placed
-)
+# Of tasks that confirm an outcome only what does not rest on the confirmation is compared.
+LABELS = """
 select
     count(*),
     count(*) filter (where
-        y_true = 1 and not is_found
-        or not $is_confirmed and y_true = 1 and outcome_date is distinct from found_date
-        or not $is_confirmed and y_true = 0 and found_date is not null
-        or not $is_confirmed and reason in (select unnest($without::varchar[])) and found_date is not null
+        if(
+            $is_confirmed,
+            label.y_true = 1 and not (
+                label.outcome_date between again.tar_start_date and again.tar_end_date
+                and label.outcome_date <= again.follow_up_end_date
+                and exists (
+                    select 1 from outcome_day
+                    where
+                        outcome_day.person_id = label.person_id
+                        and outcome_day.event_date = label.outcome_date
+                )
+            )
+            or label.y_true = 0 and again.reason is not null,
+            label.y_true is distinct from again.y_true
+            or label.outcome_date is distinct from again.outcome_date
+        )
     ),
-    count(y_true)
-from first_outcome
+    count(label.y_true),
+    (select count(*) from relabelled where is_ambiguous)
+from label
+inner join relabelled as again on label.example_id = again.example_id
+where not again.is_ambiguous
 """
 
-EARLIER = f"""
-with {DAYS}
+REASONS = """
+select count(*), count(*) filter (where label.reason is distinct from again.reason)
+from label
+inner join relabelled as again on label.example_id = again.example_id
+where not again.is_ambiguous
+"""
+
+EARLIER = """
 select
     count(*),
     count(*) filter (where exists (
         select 1 from outcome_day
         where
-            outcome_day.person_id = placed.person_id
-            and outcome_day.event_date < placed.tar_start_date
+            outcome_day.person_id = again.person_id
+            and outcome_day.event_date < again.tar_start_date
             and (
-                outcome_day.event_date > placed.index_date
-                or $forbids and coalesce(outcome_day.event_date >= placed.index_date - $washout_days, true)
+                outcome_day.event_date > again.tar_start_date - $tar_start_days
+                or $forbids and coalesce(
+                    outcome_day.event_date >= again.tar_start_date - $tar_start_days - $washout_days, true
+                )
             )
     ))
-from placed
-where y_true is not null
+from label
+inner join relabelled as again on label.example_id = again.example_id
+where label.y_true is not null
 """
 
 
-def _values(shown: Shown) -> dict[str, object]:
-    task = shown.task
-    return {
-        "death_is_outcome": task.death_is_outcome,
-        "tar_start_days": task.tar_start_days,
-        "tar_end_days": task.tar_end_days or 0,
-        "ends_with_visit": task.tar_end == "visit_end",
-        "needs_follow_up": task.follow_up_policy == "null_label",
-    }
+def _labels(shown: Shown) -> Finding:
+    make_relabelled(shown)
+    is_confirmed = bool(shown.task.rows("confirm"))
+    looked_at, found, labelled, ambiguous = shown.row(LABELS, is_confirmed=is_confirmed)
+    blind = ["The outcome of tasks that confirm one is looked for only where there is a case."] * is_confirmed
+    blind += [f"{ambiguous} examples of persons whose visits share an id."] if ambiguous else []
+    return Finding(looked_at if labelled else 0, found, cannot_see=" ".join(blind))
 
 
-def _first_outcome(shown: Shown) -> Finding:
-    looked_at, found, labelled = shown.row(
-        FIRST,
-        **_values(shown),
-        is_confirmed=bool(shown.task.rows("confirm")),
-        without=list(WITHOUT_OUTCOME),
-    )
-    blind = "The outcome of tasks that confirm one is looked for only where there is a case."
-    return Finding(
-        looked_at if labelled else 0, found, cannot_see=blind if shown.task.rows("confirm") else ""
-    )
+def _reasons(shown: Shown) -> Finding:
+    make_relabelled(shown)
+    return Finding(*shown.row(REASONS))
 
 
 def _earlier_outcome(shown: Shown) -> Finding:
-    forbids = shown.task.outcome_in_history == "forbid"
+    make_relabelled(shown)
     return Finding(
-        *shown.row(EARLIER, **_values(shown), forbids=forbids, washout_days=shown.task.washout_days)
+        *shown.row(
+            EARLIER,
+            forbids=shown.task.outcome_in_history == "forbid",
+            tar_start_days=shown.task.tar_start_days,
+            washout_days=shown.task.washout_days,
+        )
     )
 
 
@@ -189,12 +150,6 @@ def _right_edge(shown: Shown) -> Finding:
     return Finding(looked_at, found)
 
 
-def _is_of_events(task: Task) -> bool:
-    rows = task.rows("outcome")
-    known = [row for row in rows if row.domain == "Death"] + plain_outcomes(task)
-    return len(known) == len(rows) and task.index_rule == "anchor"
-
-
 def _has_entry_event(task: Task) -> bool:
     return task.anchor != "landmark" and task.index_rule == "anchor"
 
@@ -202,14 +157,25 @@ def _has_entry_event(task: Task) -> bool:
 CHECKS = (
     LeakCheck(
         "label_is_found_in_the_record",
-        ("L13", "L17", "L18"),
+        ("L13", "L17", "L18", "L39"),
         "blocks",
-        "The first outcome within the time-at-risk, alive and followed, looked for in the published events,"
-        " is that of each case; no non-case and nobody left out as lost has one.",
+        "Each label and the day of its outcome, worked out again from the published events, stays, deaths and"
+        " periods of observation, is the one that was published.",
         "An outcome that the source never recorded, and what came after the loss.",
-        _first_outcome,
-        applies=lambda task, kinds: _is_of_events(task),
-        otherwise="a stay is the outcome, or the design looks ahead",
+        _labels,
+        applies=lambda task, kinds: can_be_relabelled(task),
+        otherwise="the design looks ahead, or an outcome is one by its visit",
+    ),
+    LeakCheck(
+        "missing_label_is_missing_in_the_record",
+        ("L17", "L18"),
+        "blocks",
+        "Who has no label has none for the reason that the record gives (lost, died, not measured, an outcome"
+        " before the time-at-risk), and who has one has no such reason.",
+        "Who left the source and came back under another id.",
+        _reasons,
+        applies=lambda task, kinds: can_be_relabelled(task) and not task.rows("confirm"),
+        otherwise="an outcome is confirmed or one by its visit, or the design looks ahead",
     ),
     LeakCheck(
         "no_labelled_example_had_the_outcome_before",
@@ -218,8 +184,8 @@ CHECKS = (
         "Nobody with a label had the outcome dated before the time-at-risk: shown or not, known or not.",
         "An outcome that the source never recorded.",
         _earlier_outcome,
-        applies=lambda task, kinds: _is_of_events(task) and task.outcome_in_history == "forbid",
-        otherwise="an earlier outcome is allowed, a stay is the outcome, or the design looks ahead",
+        applies=lambda task, kinds: can_be_relabelled(task) and task.outcome_in_history == "forbid",
+        otherwise="an earlier outcome is allowed, or the design looks ahead",
     ),
     LeakCheck(
         "index_is_the_day_its_entry_was_known",

@@ -77,6 +77,11 @@ class Shown:
         return self.root / "tasks" / self.task.task / "examples"
 
     @property
+    def held_out_log(self) -> Path:
+        """Every reading of held-out by this home, a line of JSON each; there is none before the first."""
+        return self.root / "held_out_log.jsonl"
+
+    @property
     def includes_index_day(self) -> bool:
         """Whether what was known by the end of the index day may be shown."""
         return self.task.index_day_input == "include"

@@ -69,6 +69,9 @@ def _small_tables() -> Tables:
         index - timedelta(days=int(age * 365.25) + 90)
         for index, age in zip(of_person["index_date"], of_person["age"], strict=True)
     ]
+    label = tables["label"].set_index("example_id").loc[cohort["example_id"]]
+    lost = (label["reason"] == "lost_to_follow_up").to_numpy()
+    cohort.loc[lost, "observation_period_end_date"] = label["follow_up_end_date"][lost].to_numpy()
     columns = ["person_id", "observation_period_start_date", "observation_period_end_date"]
     tables["observed_period"] = cohort[columns]
     end = cohort["observation_period_end_date"].max()
