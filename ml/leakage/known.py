@@ -77,10 +77,10 @@ landed_result as (
     select
         landed_event.content,
         landed_event.event_date,
-        coalesce(
-            greatest(landed_event.event_date, landed_event.result_date),
-            landed_event.event_date + type_rule.lag_days
-        ) as result_date
+        case
+            when landed_event.result_date is null then landed_event.event_date + type_rule.lag_days
+            else greatest(landed_event.event_date, landed_event.result_date)
+        end as result_date
     from landed_event
     inner join type_rule
         on landed_event.source_table = type_rule.source_table
