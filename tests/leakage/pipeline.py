@@ -8,7 +8,6 @@ import re
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from dbt_world import land_folder
 from definitions.compiled import Database, Project, catalogue, study_project
 
+from leakage.kept import Kept, landed, write_relations
 from ml.arm import run_arm
 from ml.arm_spec import ArmSpec, ViewSpec
 from ml.artefact import manifest, sha256_json, whole_folder, write_json
@@ -55,21 +55,35 @@ def seeds_of_tasks() -> Seeds:
     return rows
 
 
-def publish(source: Path, root: Path, *, seeds: Seeds, sql: Mapping[str, str]) -> None:
-    """Land a source, run the models (some with other SQL) and publish every relation below `root`."""
+def publish(
+    source: Path, root: Path, *, seeds: Seeds, sql: Mapping[str, str], kept: Kept | None = None
+) -> None:
+    """Land a source, run the models (some with other SQL) and publish every relation below `root`.
+
+    `kept`, of the clean site, runs only what other SQL changes where the source is the clean one.
+    """
+    if kept is not None and kept.is_of(source, seeds):
+        kept.publish(root, sql)
+    else:
+        with _published(source, root, seeds, sql):
+            pass
+    describe(root / "published")
+
+
+def publish_and_keep(source: Path, root: Path, *, seeds: Seeds) -> Kept:
+    """Do as `publish`, and return what it was made of."""
+    database = _published(source, root, seeds, {})
+    describe(root / "published")
+    return Kept(root, source, seeds, database)
+
+
+def _published(source: Path, root: Path, seeds: Seeds, sql: Mapping[str, str]) -> Database:
     shutil.rmtree(root / "landing", ignore_errors=True)
     landing = land_folder(source, root / "landing" / "site")
-    project = compiled()
-    models = {name: replace(model, sql=sql.get(name, model.sql)) for name, model in project.models.items()}
-    with Database(replace(project, models=models)) as database:
-        database.land_folder(landing)
-        database.seed(seeds)
-        database.run()
-        with whole_folder(root / "published") as folder:
-            for name, order in RELATIONS.items():
-                query = f"copy (select * from {name} order by {order}) to '{folder / name}.parquet'"
-                database.connection.execute(f"{query} (format parquet)")
-    describe(root / "published")
+    database = landed(compiled(), landing, seeds, sql)
+    with whole_folder(root / "published") as folder:
+        write_relations(database, folder)
+    return database
 
 
 def describe(published: Path) -> str:

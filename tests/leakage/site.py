@@ -25,6 +25,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from leakage import pipeline
+from leakage.kept import Kept
 from leakage.pipeline import TASKS, Seeds
 from ml.artefact import whole_file
 from ml.simulator.source import write_source
@@ -41,6 +42,7 @@ class Site:
         code: attributes that are others while anything is made, by dotted name.
         seeds: rows of the seeds as dbt would load them.
         refused: guard by task and arm, of arms that a guard stopped.
+        kept: the database of the clean site that this is a copy of, where it was kept.
     """
 
     root: Path
@@ -51,6 +53,7 @@ class Site:
     code: dict[str, object] = field(default_factory=dict)
     seeds: Seeds = field(default_factory=pipeline.seeds_of_tasks)
     refused: dict[str, dict[str, str]] = field(default_factory=dict)
+    kept: Kept | None = None
 
     @property
     def source(self) -> Path:
@@ -82,7 +85,8 @@ class Site:
         shutil.copytree(self.root, root, copy_function=os.link, ignore=ignore)
         refused = {task: dict(arms) for task, arms in self.refused.items() if task in kept}
         seeds = {name: [dict(row) for row in rows] for name, rows in self.seeds.items()}
-        return Site(root, self.persons, self.seed, kept, dict(self.sql), dict(self.code), seeds, refused)
+        sql, code = dict(self.sql), dict(self.code)
+        return Site(root, self.persons, self.seed, kept, sql, code, seeds, refused, self.kept)
 
     def in_force(self) -> AbstractContextManager[Any]:
         """Return a context in which the site's own faulty code runs: its checks run in it, and its refits."""
@@ -96,7 +100,7 @@ class Site:
         first = STAGES.index(since)
         with self.in_force():
             if first < STAGES.index("published"):
-                pipeline.publish(self.source, self.root, seeds=self.seeds, sql=self.sql)
+                pipeline.publish(self.source, self.root, seeds=self.seeds, sql=self.sql, kept=self.kept)
             for task in self.tasks:
                 if first < STAGES.index("examples"):
                     pipeline.cut(self.root, task, seed=self.seed)
@@ -182,10 +186,18 @@ class Sites:
         return Path(self._folder.name)
 
     def clean(self, seed: int, persons: int = 4000) -> Site:
-        """Return the site of a seed and size, to read."""
+        """Return the site of a seed and size, to read; the database of the last one made is kept."""
         if (seed, persons) not in self._made:
-            self._made[seed, persons] = make_site(self.root / f"{seed}-{persons}", seed, persons, self._tasks)
+            self._forget_databases()
+            root = self.root / f"{seed}-{persons}"
+            self._made[seed, persons] = make_site(root, seed, persons, self._tasks, keep=True)
         return self._made[seed, persons]
+
+    def _forget_databases(self) -> None:
+        for site in self._made.values():
+            if site.kept:
+                site.kept.close()
+                site.kept = None
 
     def copy(self, seed: int, persons: int = 4000, tasks: Sequence[str] | None = None) -> Site:
         """Return a copy of that site, to change."""
@@ -198,12 +210,22 @@ class Sites:
 
     def close(self) -> None:
         """Remove all of them."""
+        self._forget_databases()
         self._folder.cleanup()
 
 
-def make_site(root: Path, seed: int, persons: int, tasks: Sequence[str] = TASKS) -> Site:
-    """Simulate a source and make everything of it; the same seed and size give the same rows."""
+def make_site(
+    root: Path, seed: int, persons: int, tasks: Sequence[str] = TASKS, *, keep: bool = False
+) -> Site:
+    """Simulate a source and make everything of it; the same seed and size give the same rows.
+
+    `keep` keeps its database, for copies whose SQL is another.
+    """
     site = Site(root, persons, seed, tuple(tasks))
     write_source(site.source, root / "simulated" / "world", persons=persons, seed=seed)
-    site.rebuild("source")
+    if keep:
+        site.kept = pipeline.publish_and_keep(site.source, root, seeds=site.seeds)
+        site.rebuild("published")
+    else:
+        site.rebuild("source")
     return site
