@@ -4,7 +4,7 @@ from ml.leakage.known import STAYS, make_known_table
 from ml.leakage.rows import Finding, LeakCheck, in_words
 from ml.leakage.shown import Shown
 
-UNLINKED_SHARE = 0.05  # of the billed rows that are dated within a stay of their person
+LOOSE_SHARE = 0.05  # of the billed rows of a stay: dated within one of their person, or linked to one
 
 EARLY = """
 select
@@ -14,8 +14,9 @@ select
 from (select source_table, not coalesce(available_date >= known_date, false) as is_early from known)
 """
 
-# A row of the last day is final on that day: only rows of days before it are dated too early.
-UNLINKED = """
+# What is billed waits for the end of its stay, if it is linked to one and that has ended. Rows of no visit of
+# the person do not, nor do those of a stay without an end. A row of the last day is final on that day.
+LOOSE = """
 with
 visit as (
     select
@@ -35,7 +36,8 @@ billed as (
         known.event_id,
         known.person_id,
         known.event_date,
-        visit.person_id is not null as is_linked
+        visit.person_id is not null as is_linked,
+        coalesce(visit.is_stay and visit.end_date is null, false) as is_of_an_open_stay
     from known
     left join visit
         on known.person_id = visit.person_id
@@ -46,17 +48,19 @@ stay as (
     select person_id, start_date, end_date from visit where is_stay and start_date < end_date
 ),
 within_stay as (
-    select billed.is_linked
+    select billed.event_id, billed.is_linked
     from billed
     semi join stay
         on billed.person_id = stay.person_id
         and billed.event_date >= stay.start_date
         and billed.event_date < stay.end_date
+    where not billed.is_of_an_open_stay
 )
 select
     (select count(*) from billed),
     (select count(*) from within_stay),
-    (select count(*) from within_stay where not is_linked)
+    (select count(*) from within_stay where not is_linked),
+    (select count(*) from billed where is_of_an_open_stay)
 """
 
 
@@ -67,12 +71,16 @@ def _early(shown: Shown) -> Finding:
     return Finding(looked_at, found, f"Of {tables}." if found else "", unseen)
 
 
-def _unlinked(shown: Shown) -> Finding:
-    """A share of rows: single ones are recorded outside any visit in every hospital."""
+def _loose(shown: Shown) -> Finding:
+    """A share of rows: in every hospital some are recorded outside any visit, and some stays go on."""
     make_known_table(shown)
-    looked_at, within, unlinked = shown.row(UNLINKED, stays=STAYS)
-    note = f"Dated within a stay: {in_words(within)}; of these without a visit: {in_words(unlinked)}."
-    return Finding(looked_at, unlinked if unlinked > UNLINKED_SHARE * within else 0, note)
+    looked_at, within, unlinked, of_open = shown.row(LOOSE, stays=STAYS)
+    note = (
+        f"Dated within a stay: {in_words(within)}; of these without a visit: {in_words(unlinked)}. Of a stay"
+        f" without an end: {in_words(of_open)}."
+    )
+    loose = unlinked + of_open
+    return Finding(looked_at, loose if loose > LOOSE_SHARE * (within + of_open) else 0, note)
 
 
 CHECKS = (
@@ -87,12 +95,13 @@ CHECKS = (
         _early,
     ),
     LeakCheck(
-        "billed_rows_are_linked_to_their_visit",
+        "bills_wait_for_the_end_of_their_stay",
         ("L03",),
         "warns",
         "Of the diagnoses and procedures dated within a stay of their person, before its last day, 95 of 100"
-        " are linked to a visit of the person; the others count as known on their own date.",
-        "Fewer lost links; links to the wrong visit; rows dated outside the stay that they are of.",
-        _unlinked,
+        " are linked to a visit of the person, and not to a stay without an end; the others count as known on"
+        " their own date.",
+        "Fewer lost links or ends; links to the wrong visit; rows dated outside the stay that they are of.",
+        _loose,
     ),
 )

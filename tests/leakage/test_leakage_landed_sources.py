@@ -61,7 +61,7 @@ def test_sources_that_nobody_here_wrote_are_published_as_they_are(shared_data, t
         rows = look(write_site(tmp_path / "site", database, catalogue()["availability"]))
     assert all(row.looked_at > 50 for row in rows.values())
     assert {name for name, row in rows.items() if row.found} == (
-        {"billed_rows_are_linked_to_their_visit"} if unlinked else set()
+        {"bills_wait_for_the_end_of_their_stay"} if unlinked else set()
     )
 
 
