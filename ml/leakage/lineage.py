@@ -3,6 +3,7 @@
 import csv
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from ml.leakage.known import make_known_table
 from ml.leakage.rows import Finding, LeakCheck, in_words
@@ -116,12 +117,8 @@ def _person_facts(shown: Shown) -> Finding:
 
 def _outcome_concepts(shown: Shown) -> Finding:
     """The outcome's concept sets resolved again: included ids and what stands below them, less excluded."""
-    below: dict[int, set[int]] = defaultdict(set)
-    for ancestor, descendant in shown.connection.execute(
-        "select ancestor_concept_id, descendant_concept_id from concept_ancestor"
-    ).fetchall():
-        below[ancestor].add(descendant)
     sets = sorted(set(shown.task.outcome_concept_sets))
+    below = _below(shown, [int(row["concept_id"]) for name in sets for row in _set_rows(shown, name)])
     looked_at = found = 0
     for name in sets:
         included: set[int] = set()
@@ -139,6 +136,22 @@ def _outcome_concepts(shown: Shown) -> Finding:
         looked_at += len((included - excluded) | stored)
         found += len((included - excluded) ^ stored)
     return Finding(looked_at, found, f"{len(sets)} concept sets.")
+
+
+def _below(shown: Shown, concepts: Sequence[int]) -> Mapping[int, set[int]]:
+    """Return the valid concepts that the vocabulary places below each one, as landed where it was."""
+    ancestor, concept = (
+        shown.landed(table) if shown.landing else table for table in ("concept_ancestor", "concept")
+    )
+    below: dict[int, set[int]] = defaultdict(set)
+    for above, one in shown.connection.execute(
+        f"select ancestor_concept_id, descendant_concept_id from {ancestor} where ancestor_concept_id in"
+        " (select unnest(?::bigint[])) and descendant_concept_id not in"
+        f" (select concept_id from {concept} where invalid_reason <> '' and concept_id is not null)",
+        [list(concepts)],
+    ).fetchall():
+        below[above].add(one)
+    return below
 
 
 def _set_rows(shown: Shown, name: str) -> list[dict[str, str]]:
@@ -218,8 +231,8 @@ CHECKS = (
         "outcome_concepts_can_be_recomputed",
         ("L07", "L13"),
         "blocks",
-        "The outcome's concept sets, resolved again from their rows and the vocabulary's ancestors, are those"
-        " that inputs and labels were made with.",
+        "The outcome's concept sets, resolved again from their rows and the ancestors of the landed"
+        " vocabulary, are those that inputs and labels were made with.",
         "Concepts of the outcome that the vocabulary does not place below it.",
         _outcome_concepts,
         applies=lambda task, kinds: bool(task.outcome_concept_sets),

@@ -63,6 +63,7 @@ def _small_tables() -> Tables:
     tables["concept_ancestor"] = pd.DataFrame(
         {"ancestor_concept_id": [OUTCOME, OUTCOME], "descendant_concept_id": [OUTCOME, BELOW_OUTCOME]}
     )
+    tables["concept"]["invalid_reason"] = pd.array([None] * len(tables["concept"]), dtype="str")
     person["gender_concept_id"] = person["sex_concept_id"]
     of_person = cohort.set_index("person_id").loc[person["person_id"]]
     person["birth_date"] = [

@@ -8,19 +8,21 @@ from typing import Any
 import pandas as pd
 import pytest
 from dbt_world import land_rows, observed, person, visit
-from published_world import TASK
+from published_world import OUTCOME, TASK
 
 from leakage.small_site import write_seeds
-from ml.leakage import availability, landed
+from ml.leakage import availability, landed, lineage
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 
-CHECKS = {check.name: check for module in (landed, availability) for check in module.CHECKS}
+CHECKS = {check.name: check for module in (landed, availability, lineage) for check in module.CHECKS}
 EVENTS = "every_event_is_a_row_of_the_source"
 PERSONS = "persons_and_periods_are_those_of_the_source"
 EARLY = "no_event_is_known_too_early"
 WAITS = "bills_wait_for_the_end_of_their_stay"
+CONCEPTS = "outcome_concepts_can_be_recomputed"
 STAY, OFFICE, TYPE = 9201, 9202, 32020
+BELOW, INVALID = 3001, 3002  # the outcome
 Tables = dict[str, pd.DataFrame]
 
 
@@ -87,6 +89,10 @@ LANDED = {
         {"person_id": 4, "death_date": "2016-02-01", "cause_concept_id": 6},
         {"person_id": 4, "death_date": "2016-01-01"},
     ],
+    "concept": [{"concept_id": INVALID, "invalid_reason": "D"}, {"concept_id": BELOW}],
+    "concept_ancestor": [
+        {"ancestor_concept_id": OUTCOME, "descendant_concept_id": one} for one in (OUTCOME, BELOW, INVALID)
+    ],
 }
 # person, table, domain, concept, day, known, and what else: what an analyst makes of these rows by hand.
 PUBLISHED = [
@@ -148,7 +154,10 @@ def published() -> Tables:
         "person": persons,
         "observed_period": periods,
         "concept_set_member": pd.DataFrame(
-            {"concept_set": ["inpatient_or_emergency_visit"], "concept_id": [STAY]}
+            {
+                "concept_set": ["inpatient_or_emergency_visit", "outcome", "outcome"],
+                "concept_id": [STAY, OUTCOME, BELOW],
+            }
         ),
         **dict.fromkeys(("cohort", "label"), pd.DataFrame({"task": ["other"], "example_id": ["none"]})),
     }
@@ -179,7 +188,8 @@ def landing(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "looked_at"), [(EVENTS, len(PUBLISHED)), (PERSONS, 8), (EARLY, len(PUBLISHED))]
+    ("name", "looked_at"),
+    [(EVENTS, len(PUBLISHED)), (PERSONS, 8), (EARLY, len(PUBLISHED)), (CONCEPTS, 2)],
 )
 def test_what_was_made_of_the_rows_by_hand_passes(tmp_path, landing, name, looked_at):
     row = look(write_site(tmp_path / "site", published()), name, landing)
@@ -231,7 +241,17 @@ def first_period_alone(tables: Tables) -> None:
     tables["observed_period"] = tables["observed_period"].iloc[1:]
 
 
+def without_what_is_below(tables: Tables) -> None:
+    tables["concept_set_member"] = tables["concept_set_member"].iloc[:2]
+
+
+def with_what_is_invalid(tables: Tables) -> None:
+    tables["concept_set_member"].loc[0] = ["outcome", INVALID]
+
+
 FAULTS = [
+    (without_what_is_below, CONCEPTS, 1),
+    (with_what_is_invalid, CONCEPTS, 1),
     (cell("value_as_number", 8.5), EVENTS, 2),
     (cell("value_as_number", None), EVENTS, 2),
     (cell("value_as_number", 2.0, of=5), EVENTS, 2),
