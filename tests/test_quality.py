@@ -60,6 +60,23 @@ def test_all_rows_warn_at_their_limit_and_a_cohort_is_held_to_its_own():
     assert (cohort["severity"], cohort["limit"]) == ("block", 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "looked_at", "found", "limit", "severity"),
+    [
+        ("enough_examples_are_labelled (example)", 100, 1, 0, "block"),
+        ("outcome_is_recorded (concept)", 2, 1, 0, "block"),
+        ("outcome_is_recorded_by_several_concepts (concept)", 1, 1, 0, "warn"),
+        ("cases_are_no_rarity (example)", 3000, 2998, 2997, "warn"),
+        ("cases_are_no_majority (example)", 301, 151, 150, "warn"),
+    ],
+)
+def test_what_a_task_needs_is_judged_of_the_task_alone(name, looked_at, found, limit, severity):
+    rows = rows_of({(*name[:-1].split(" ("), "t"): (looked_at, found)})
+    one = row(rows, name, "t")
+    assert (one["found"], one["limit"], one["severity"]) == (found, limit, severity)
+    assert not [other for other in rows if other["name"] == name and not other["task"]]
+
+
 def test_a_check_with_nothing_to_look_at_keeps_its_row_and_cannot_block():
     rows = rows_of({})
     assert {one["looked_at"] for one in rows} == {0}

@@ -159,6 +159,7 @@ FOUND = {
     ("unit_is_plausible", "measurement"): 2,
     ("value_is_plausible", "measurement"): 1,
     ("sex_fits_the_concept", "condition_occurrence"): 1,
+    ("vocabulary_says_its_version", "vocabulary"): 1,
 }
 NOT_JUDGED = {("type_is_recorded", "death")}
 
@@ -187,6 +188,52 @@ def test_a_cohort_counts_the_rows_of_its_persons_only(quirky: Built) -> None:
     counts = {task: (looked_at, found) for task, looked_at, found in rows}
     # two of stays, six of the quirks, and the one of person 1
     assert counts == {"": (9, 3), "dhf_1y": (3, 1)}
+
+
+def test_what_prediction_needs_is_counted_for_each_task(quirky: Built) -> None:
+    rows = quirky.rows(
+        "select task, name, looked_at, found from quality_count where source_table in ('example', 'concept')"
+    )
+    found = {(task, name): (looked_at, n) for task, name, looked_at, n in rows}
+    # eight of the stories are labelled; persons 2 and 3 are cases, and person 1 by a quirk
+    assert found["dhf_1y", "enough_examples_are_labelled"] == (100, 92)
+    assert found["dhf_1y", "cases_are_no_rarity"] == (8, 5)
+    assert found["dhf_1y", "cases_are_no_majority"] == (8, 3)
+    # of three concepts that are heart failure one is recorded
+    assert found["dhf_1y", "outcome_is_recorded"] == (1, 0)
+    assert found["dhf_1y", "outcome_is_recorded_by_several_concepts"] == (1, 1)
+    assert found["paca_1y", "outcome_is_recorded"] == (1, 1)
+    assert found["paca_1y", "outcome_is_recorded_by_several_concepts"] == (0, 0)
+    assert found["mortality_1y", "outcome_is_recorded"] == (0, 0)  # a death has no concepts
+    assert found["gi_bleed_1y", "enough_examples_are_labelled"] == (0, 0)  # refused for having none at all
+
+
+SAID = [
+    ([("None", "v5.0"), ("SNOMED", "2018")], ["other"], "v5.0"),
+    ([("None", None), ("SNOMED", "2018")], ["of the source"], "of the source"),
+    ([("SNOMED", "2018")], [None], None),
+    ([], [], None),
+]
+
+
+@pytest.mark.parametrize(("vocabularies", "sources", "version"), SAID)
+def test_the_version_of_the_vocabulary_is_the_one_of_all_or_the_one_of_the_source(
+    quirky: Built, tmp_path: Path, vocabularies: list[Any], sources: list[Any], version: str | None
+) -> None:
+    (file,) = quirky.compiled.rglob("vocabulary_version.sql")
+    with duckdb.connect(str(shutil.copy(quirky.database, tmp_path / "small.duckdb"))) as connection:
+        for table, names in (
+            ("vocabulary", "vocabulary_id, vocabulary_version"),
+            ("cdm_source", "vocabulary_version"),
+        ):
+            columns = ", ".join(f"cast(null as varchar) as {name}" for name in names.split(", "))
+            connection.execute(f"drop view landing.{table}")
+            connection.execute(f"create table landing.{table} as select {columns} limit 0")
+        for row in vocabularies:
+            connection.execute("insert into landing.vocabulary values (?, ?)", row)
+        for one in sources:
+            connection.execute("insert into landing.cdm_source values (?)", [one])
+        assert connection.execute(file.read_text(encoding="utf-8")).fetchall() == [("", version)]
 
 
 def test_rows_of_nobody_and_without_a_date_leave_and_all_of_a_repeated_key_stay(quirky: Built) -> None:

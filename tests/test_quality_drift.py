@@ -111,6 +111,20 @@ def test_a_concept_set_that_resolves_otherwise_warns():
     assert failed(before, now) == {"concept_sets_resolve_as_before": "warn"}
 
 
+def test_a_vocabulary_of_another_version_warns_and_one_that_says_none_is_not_compared():
+    before = snapshot(np.random.default_rng(4), 1000)
+
+    def with_version(version: str) -> Profile:
+        return Profile({**before.bins, ("vocabulary", "vocabulary"): {version: 1}})
+
+    assert failed(with_version("v5.0 2019"), with_version("v5.0 2022")) == {
+        "vocabulary_keeps_its_version": "warn"
+    }
+    assert failed(with_version("v5.0 2019"), with_version("v5.0 2019")) == {}
+    rows = drift_rows(compare(before, with_version("v5.0 2022"), same_definitions=True))
+    assert [row["looked_at"] for row in rows if row["name"] == "vocabulary_keeps_its_version"] == [0]
+
+
 def test_stability_index_is_that_of_two_multinomials_by_hand():
     before, now = {"a": 500, "b": 300, "c": 200}, {"a": 400, "b": 300, "c": 300}
     by_hand = (0.4 - 0.5) * np.log(0.4 / 0.5) + 0 + (0.3 - 0.2) * np.log(0.3 / 0.2)

@@ -48,7 +48,8 @@ def compare(before: Profile, now: Profile, *, same_definitions: bool) -> list[St
     """
     if not before.one("persons", "person"):
         raise ValueError("the earlier snapshot has no persons")
-    tests = [*_sizes(before, now), *_mixes(before, now), *_concepts(before, now), _concept_sets(before, now)]
+    tests = [*_sizes(before, now), *_mixes(before, now), *_concepts(before, now)]
+    tests += [_concept_sets(before, now), _vocabulary(before, now)]
     return [*tests, *_prevalences(before, now)] if same_definitions else tests
 
 
@@ -176,6 +177,16 @@ def _concept_sets(before: Profile, now: Profile) -> Statistic:
     changed = sum(old != new for old, new in sets)
     claim = "The vocabulary resolves concept sets to the same ids"
     return Statistic("concept_sets_resolve_as_before", "", claim, len(sets), changed, 0, 0, None)
+
+
+def _vocabulary(before: Profile, now: Profile) -> Statistic:
+    """The version that the source says; where one of the two says none there is nothing to compare."""
+    said = [set(profile.bins.get(("vocabulary", "vocabulary"), {})) for profile in (before, now)]
+    claim = "The vocabulary is of the version of before"
+    name = "vocabulary_keeps_its_version"
+    return Statistic(
+        name, "", claim, 2 if all(said) else 0, int(all(said) and said[0] != said[1]), 0, 0, None
+    )
 
 
 def _prevalences(before: Profile, now: Profile) -> list[Statistic]:

@@ -10,6 +10,18 @@ person_quality_sum as (
 
 ),
 
+task_quality_sum as (
+
+    select * from {{ ref('task_quality_sum') }}
+
+),
+
+vocabulary_version as (
+
+    select * from {{ ref('vocabulary_version') }}
+
+),
+
 persons_and_rows as (
 
     select
@@ -72,6 +84,21 @@ counted as (
         ('person_dies_once', 'n_dead', 'n_dead_twice'),
         ('person_has_no_row_after_death', 'n_persons', 'n_with_row_after_death'),
         ('few_persons_have_rows_after_death', 'n_persons', 'n_with_row_after_death'),
+    ]) }}
+    union all
+    {{ count_rows('task_quality_sum', "'example'", [
+        ('enough_examples_are_labelled', 'n_needed', 'n_lacking'),
+        ('cases_are_no_rarity', 'n_labelled', 'n_labelled - n_cases'),
+        ('cases_are_no_majority', 'n_labelled', 'n_cases'),
+    ]) }}
+    union all
+    {{ count_rows('task_quality_sum', "'concept'", [
+        ('outcome_is_recorded', 'n_sets', 'n_sets_never_recorded'),
+        ('outcome_is_recorded_by_several_concepts', 'n_sets_of_several', 'n_sets_recorded_by_one'),
+    ]) }}
+    union all
+    {{ count_rows('vocabulary_version', "'vocabulary'", [
+        ('vocabulary_says_its_version', '1', 'case when vocabulary_version is null then 1 else 0 end'),
     ]) }}
 )
 

@@ -146,69 +146,105 @@ joined as (
 
 ),
 
--- a death needs no cause; where dates are shifted for each person (no data end) no calendar judges them
+-- a death needs no cause; where dates are shifted for each person (no data end) no calendar judges them;
+-- `case` in place of `filter` halves the time of so many counts
 counted as (
 
     select
         person_id,
         source_table,
         count(*) as n_rows,
-        count(*) filter (
-            where person_id is null or start_date is null or (concept_id is null and source_table <> 'death')
+        count(
+            case
+                when
+                    person_id is null
+                    or start_date is null
+                    or (concept_id is null and source_table <> 'death')
+                    then 1
+            end
         ) as n_missing_value,
-        count(*) filter (where not is_of_person) as n_without_person,
-        count(*) filter (where is_keyed) as n_keyed,
-        count(*) filter (where is_repeated_otherwise) as n_repeated_otherwise,
-        count(*) filter (where is_repeated_whole) as n_repeated_whole,
+        count(case when not is_of_person then 1 end) as n_without_person,
+        count(case when is_keyed then 1 end) as n_keyed,
+        count(case when is_repeated_otherwise then 1 end) as n_repeated_otherwise,
+        count(case when is_repeated_whole then 1 end) as n_repeated_whole,
         count(concept_id) as n_concept,
-        count(*) filter (where concept_id = 0) as n_unmapped,
-        count(*) filter (where concept_id = 0 and has_source_concept) as n_unmapped_with_source,
+        count(case when concept_id = 0 then 1 end) as n_unmapped,
+        count(case when concept_id = 0 and has_source_concept then 1 end) as n_unmapped_with_source,
         count(is_known) as n_mapped,
-        count(*) filter (where not is_known) as n_unknown_concept,
-        count(*) filter (where is_known) as n_known_concept,
-        count(*) filter (where is_known and not is_standard) as n_not_standard,
-        count(*) filter (where is_known and own_domain is not null) as n_with_domain,
-        count(*) filter (where is_known and domain_id <> own_domain) as n_other_domain,
-        count(*) filter (where has_type is not true) as n_without_type,
-        count(*) filter (where has_visit) as n_with_visit,
-        count(*) filter (where has_visit and not has_own_visit) as n_dangling_visit,
-        count(*) filter (
-            where has_own_visit and visit_end_date is not null and source_table <> 'visit_occurrence'
+        count(case when not is_known then 1 end) as n_unknown_concept,
+        count(case when is_known then 1 end) as n_known_concept,
+        count(case when is_known and not is_standard then 1 end) as n_not_standard,
+        count(case when is_known and own_domain is not null then 1 end) as n_with_domain,
+        count(case when is_known and domain_id <> own_domain then 1 end) as n_other_domain,
+        count(case when has_type is not true then 1 end) as n_without_type,
+        count(case when has_visit then 1 end) as n_with_visit,
+        count(case when has_visit and not has_own_visit then 1 end) as n_dangling_visit,
+        count(
+            case
+                when
+                    has_own_visit
+                    and visit_end_date is not null
+                    and source_table <> 'visit_occurrence'
+                    then 1
+            end
         ) as n_in_visit,
-        count(*) filter (
-            where source_table <> 'visit_occurrence'
-            and start_date not between visit_start_date and visit_end_date
+        count(
+            case
+                when
+                    source_table <> 'visit_occurrence'
+                    and start_date not between visit_start_date and visit_end_date
+                    then 1
+            end
         ) as n_outside_visit,
-        count(*) filter (
-            where source_table <> 'visit_occurrence'
-            and start_date not between visit_start_date - 7 and visit_end_date + 7
+        count(
+            case
+                when
+                    source_table <> 'visit_occurrence'
+                    and start_date not between visit_start_date - 7 and visit_end_date + 7
+                    then 1
+            end
         ) as n_outside_week_of_visit,
-        count(*) filter (where is_stay and start_date < data_end - 365) as n_old_stay,
-        count(*) filter (where is_stay and start_date < data_end - 365 and end_date is null) as n_open_stay,
-        count(*) filter (where end_date is not null) as n_with_end,
-        count(*) filter (where end_date < start_date) as n_reversed,
-        count(start_date) filter (where data_end is not null) as n_dated,
-        count(*) filter (
-            where data_end is not null and start_date not between date '1900-01-01' and current_date + 1
+        count(case when is_stay and start_date < data_end - 365 then 1 end) as n_old_stay,
+        count(
+            case when is_stay and start_date < data_end - 365 and end_date is null then 1 end
+        ) as n_open_stay,
+        count(case when end_date is not null then 1 end) as n_with_end,
+        count(case when end_date < start_date then 1 end) as n_reversed,
+        count(case when data_end is not null then start_date end) as n_dated,
+        count(
+            case
+                when
+                    data_end is not null
+                    and start_date not between date '1900-01-01' and current_date + 1
+                    then 1
+            end
         ) as n_impossible_date,
-        count(start_date) filter (where birth_date is not null) as n_of_born,
-        count(*) filter (where start_date < birth_date - 30) as n_before_birth,
-        count(start_date) filter (where death_date is not null and source_table <> 'death') as n_of_dead,
-        count(*) filter (where start_date > death_date and source_table <> 'death') as n_after_death,
-        count(*) filter (
-            where start_date > death_date + 60 and source_table <> 'death'
+        count(case when birth_date is not null then start_date end) as n_of_born,
+        count(case when start_date < birth_date - 30 then 1 end) as n_before_birth,
+        count(
+            case when death_date is not null and source_table <> 'death' then start_date end
+        ) as n_of_dead,
+        count(case when start_date > death_date and source_table <> 'death' then 1 end) as n_after_death,
+        count(
+            case when start_date > death_date + 60 and source_table <> 'death' then 1 end
         ) as n_long_after_death,
-        count(start_date) filter (where is_of_person) as n_placed,
-        count(start_date) filter (where is_of_person and not is_covered) as n_outside_observation,
-        count(start_date) filter (where is_of_person and data_end is not null) as n_before_end,
-        count(*) filter (where is_of_person and start_date > data_end) as n_after_end,
-        count(*) filter (where is_measured) as n_measured,
-        count(*) filter (where is_measured and not has_plausible_unit) as n_other_unit,
-        count(*) filter (where is_measured and has_plausible_unit) as n_with_unit,
-        count(*) filter (where is_measured and not is_plausible) as n_implausible,
-        count(*) filter (where sex_concept_id is not null and is_of_person) as n_of_one_sex,
-        count(*) filter (
-            where gender_concept_id <> 0 and gender_concept_id <> sex_concept_id and is_of_person
+        count(case when is_of_person then start_date end) as n_placed,
+        count(case when is_of_person and not is_covered then start_date end) as n_outside_observation,
+        count(case when is_of_person and data_end is not null then start_date end) as n_before_end,
+        count(case when is_of_person and start_date > data_end then 1 end) as n_after_end,
+        count(case when is_measured then 1 end) as n_measured,
+        count(case when is_measured and not has_plausible_unit then 1 end) as n_other_unit,
+        count(case when is_measured and has_plausible_unit then 1 end) as n_with_unit,
+        count(case when is_measured and not is_plausible then 1 end) as n_implausible,
+        count(case when sex_concept_id is not null and is_of_person then 1 end) as n_of_one_sex,
+        count(
+            case
+                when
+                    gender_concept_id <> 0
+                    and gender_concept_id <> sex_concept_id
+                    and is_of_person
+                    then 1
+            end
         ) as n_of_other_sex
     from joined
     group by person_id, source_table

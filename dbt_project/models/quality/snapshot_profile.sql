@@ -40,6 +40,12 @@ row_quality_sum as (
 
 ),
 
+vocabulary_version as (
+
+    select * from {{ ref('vocabulary_version') }}
+
+),
+
 study_period as (
 
     select * from {{ ref('study_period') }}
@@ -196,6 +202,14 @@ profiled as (
         sha256 as bin,
         n_members as n
     from concept_set
+    union all
+    select
+        'vocabulary' as quantity,
+        'vocabulary' as part,
+        vocabulary_version as bin,
+        1 as n
+    from vocabulary_version
+    where vocabulary_version is not null
     union all
     select
         'labelled' as quantity,
