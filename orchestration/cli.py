@@ -5,6 +5,7 @@ import fcntl
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -139,6 +140,8 @@ def _ui(environment: dict[str, str], *, port: int, write: bool) -> int:
         webserver.append("--read-only")
     print(f"UI: http://{LOOPBACK}:{port}", flush=True)
     daemon = [sys.executable, "-m", "dagster._daemon", "run", *at]
+    # Ended from outside it would leave a daemon behind, which starts runs.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = [subprocess.Popen(command, env=environment, cwd=ROOT) for command in (webserver, daemon)]
     try:
         while all(process.poll() is None for process in started):

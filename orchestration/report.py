@@ -1,5 +1,6 @@
 """The report: what may leave. It runs last, is written whatever was refused, and then ends the run."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 from ml.artefact import whole_folder, write_json
 from ml.code_key import code_key
 from ml.cost import Cost
+from ml.report.facts import Refusal
 from ml.run import TASK_TABLES
 from orchestration.arms import draws_step, has_draws, step_name
 from orchestration.evaluation import evaluation_step
@@ -61,11 +63,13 @@ def report_asset(platform: Platform) -> dg.AssetsDefinition:
         records = study_records(platform)
 
         def compute(_: Cost) -> Computed:
-            refused = _write(platform, records, context.run_id)
+            refused = [dataclasses.asdict(one) for one in _write(platform, records, context.run_id)]
             arms = len(platform.tasks) * len(platform.study.arms)
+            row = blocking_row("nothing_refused", "", looked_at=arms, found=len(refused))
+            words = [f"{one['arm']} on {one['task']}: {one['reason']}" for one in refused]
             return Computed(
-                {"page": "report/index.html", "refused_arms": refused},
-                [blocking_row("nothing_refused", "", looked_at=arms, found=refused)],
+                {"page": "report/index.html", "refused_arms": len(refused), "refused": refused or "none"},
+                [{**row, "note": "; ".join(words)}],
             )
 
         record = carry_out(
@@ -104,8 +108,8 @@ def study_records(platform: Platform) -> dict[str, Record]:
     return {name: upstream(platform, name, verify=False) for name in names}
 
 
-def _write(platform: Platform, records: dict[str, Record], run_id: str) -> int:
-    """Write `evaluation/tables` unsuppressed and `report/` suppressed; return how many arms were refused."""
+def _write(platform: Platform, records: dict[str, Record], run_id: str) -> tuple[Refusal, ...]:
+    """Write `evaluation/tables` unsuppressed and `report/` suppressed; return what was refused."""
     from ml.report.page import build_page, report_tables, summary_lines
 
     home = platform.home
@@ -121,7 +125,7 @@ def _write(platform: Platform, records: dict[str, Record], run_id: str) -> int:
             table.to_csv(folder / f"{name}.csv", index=False)
         summary = "\n".join(summary_lines(facts, tables))
         (folder / "summary.txt").write_text(summary + "\n", encoding="utf-8")
-    return len(facts.refusals)
+    return facts.refusals
 
 
 def _evaluated(platform: Platform, records: dict[str, Record]) -> dict[str, pd.DataFrame]:

@@ -9,6 +9,7 @@ from ml.artefact import read_json
 from ml.compatibility import rests_on_smoke
 from ml.in_memory import in_memory
 from ml.inputs.examples import attrition, split_counts
+from ml.leakage.alarms import FAMILIES
 from ml.models.model import Model
 from ml.models.registry import MODELS
 from ml.report.facts import (
@@ -28,15 +29,17 @@ from ml.report.task_words import cohort_sentence, label_sentence
 from ml.study import Arm
 from ml.tasks import Task
 from orchestration.arms import step_name
+from orchestration.checks import SNAPSHOT_CHECKS
 from orchestration.evaluation import evaluation_step
 from orchestration.held_out import readings
 from orchestration.home import ROOT
-from orchestration.leakage import arms_with_leaks, score_step
+from orchestration.leakage import arms_with_leaks, leak_checks, score_step
 from orchestration.oracle import has_oracle
 from orchestration.platform import Platform, read_registrations
 from orchestration.quality.catalogue import name_of
 from orchestration.sensitivity import sensitivity_steps
 from orchestration.step import Record
+from orchestration.task_checks import checks_of
 from orchestration.tasks import leakage_step
 from orchestration.versions import library_versions
 
@@ -72,6 +75,8 @@ def collect_facts(platform: Platform, records: dict[str, Record]) -> ReportFacts
         refusals=_refusals(platform, records),
         sign_offs=_sign_offs(platform, records),
         unseen=_unseen(records),
+        claims=_claims(platform, records),
+        alarms=frozenset(name for names in FAMILIES.values() for name in names),
         git_commit=_git_commit(),
         seeds=seeds,
         libraries=library_versions(*LIBRARIES),
@@ -225,6 +230,18 @@ def _unseen(records: dict[str, Record]) -> tuple[Unseen, ...]:
         for row in record.checks
         if row.get("cannot_see")
     )
+
+
+def _claims(platform: Platform, records: dict[str, Record]) -> dict[str, str]:
+    """Return what each failed check of data, examples, inputs and scores says of what it judges."""
+    held: dict[str, str] = {row["name"]: row["claim"] for row in records["quality"].checks}
+    held |= {check.name: check.description for check in SNAPSHOT_CHECKS}
+    for task in platform.tasks.values():
+        held |= {check.name: check.description for check in checks_of(task)}
+        for stage in ("inputs", "scores"):
+            held |= {check.name: check.description for check in leak_checks(platform, task, stage)}
+    failed = {row["name"] for record in records.values() for row in record.checks if not row["passed"]}
+    return {name: words for name, words in held.items() if name in failed}
 
 
 def _git_commit() -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from orchestration.lock import take
 from orchestration.platform import Platform, now
 
 SHOWN_OF_CHECK = ("looked_at", "found", "limit", "note", "cannot_see")
+NOTHING = " (there was nothing to look at)"
 WEIGHT_GUARDS = ("weights_differ", "tokenizer_of_another_model")
 
 
@@ -137,8 +139,9 @@ def result(
 ) -> dg.MaterializeResult:
     """Turn a record into what Dagster shows: metadata, the data version and the stored checks again."""
     shown = {
+        **judged(record.checks),
         **{name: _shown(value) for name, value in record.metadata.items() if value != ""},
-        **more,
+        **{name: _shown(value) for name, value in more.items()},
         "reused": record.reused,
         "wall_s": record.cost["wall_s"],
         "peak_mb": round(record.cost["peak_bytes"] / 2**20),
@@ -174,8 +177,46 @@ def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetChec
         asset_key=asset_key,
         passed=bool(row["passed"]),
         severity=severity,
-        metadata={name: row[name] for name in SHOWN_OF_CHECK if row.get(name, "") != ""},
+        description=outcome(row),
+        metadata={
+            "outcome": outcome(row),
+            **{name: row[name] for name in SHOWN_OF_CHECK if row.get(name, "") != ""},
+        },
     )
+
+
+def outcome(row: Mapping[str, Any]) -> str:
+    """Say what came of a check. Dagster calls ours non-blocking: it is the platform that they stop."""
+    if row["passed"]:
+        return "passed"
+    if row["severity"] == "block":
+        return "failed: it stops what depends on it" + ("" if row["looked_at"] else NOTHING)
+    if row["severity"] == "signed_off":
+        return "failed: the study signed it off, and the work went on"
+    return "failed: a warning, nothing is refused" if row["looked_at"] else "no pass" + NOTHING
+
+
+def judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what an asset's page says of its checks: how many came to what, and those that failed."""
+    if not rows:
+        return {}
+    order = ("failed: it stops", "failed: the study", "failed: a warning")
+    failed = [row for row in rows if outcome(row).startswith(order)]
+    failed.sort(key=lambda row: [outcome(row).startswith(words) for words in order].index(True))
+    counted = Counter(outcome(row) for row in rows)
+    table = [
+        {
+            "check": f"`{row['name']}`",
+            "outcome": outcome(row),
+            **{name: row[name] for name in ("looked_at", "found", "limit")},
+            "note": row.get("note") or row.get("claim", ""),
+        }
+        for row in failed
+    ]
+    return {
+        "checks": "; ".join(f"{n} {words}" for words, n in sorted(counted.items())),
+        **({"failed_checks": _shown(table)} if table else {}),
+    }
 
 
 def _shown(value: Any) -> Any:

@@ -320,6 +320,31 @@ def test_checks_of_a_task_that_hides_a_count_do_not_repeat_its_counts(report):
     assert "Lost is not negative dhf_1y hidden 0" in visible(build_page(facts, given))
 
 
+def test_refusals_name_the_checks_that_stopped_arms_what_they_ask_and_what_they_found(report):
+    """Found 3 is hidden; that it is over the limit is not. Arms stopped for one reason stand together."""
+    facts, tables = report
+    rows = [
+        ("date_is_possible (measurement)", "gi_bleed_1y", 48_210, 3, 0, "block", False),
+        ("no_code_gives_the_outcome_away", "gi_bleed_1y", 5760, 1, 0, "block", False),
+        ("not_refused", "gi_bleed_1y", 1, 1, 0, "block", False),
+        ("visit_is_known (measurement)", "gi_bleed_1y", 5000, 3, 40, "warn", True),
+    ]
+    given = tables | {"checks": pd.DataFrame(rows, columns=tables["checks"].columns)}
+    claims = {"date_is_possible (measurement)": "No such date.", "no_code_gives_the_outcome_away": "No code."}
+    refusals = tuple(Refusal("gi_bleed_1y", arm, "check `x` failed") for arm in ("chance", "count_lr"))
+    alarms = frozenset({"no_code_gives_the_outcome_away"})
+    page = build_page(replace(facts, refusals=refusals, claims=claims, alarms=alarms), given)
+    section = visible(page.partition('id="refusals"')[2].partition("</section>")[0])
+    assert "chance, count_lr on gi_bleed_1y: check `x` failed" in section
+    assert (
+        "Date is possible (measurement) No such date. gi_bleed_1y 48,210 hidden, over the limit 0" in section
+    )
+    assert "No code gives the outcome away No code. gi_bleed_1y 5,760 1 0" in section
+    assert "Not refused" not in section
+    assert "hidden, within the limit" in visible(page)
+    assert "No arm was scored on this task: check `x` failed" in visible(page)
+
+
 def test_a_table_that_lacks_a_column_is_refused(report):
     facts, tables = report
     with pytest.raises(ValueError, match="table `costs` lacks the columns"):

@@ -195,6 +195,8 @@ class ReportFacts:
         refusals: empty where nothing was refused.
         sign_offs: checks that the study signed off; the page says so first.
         unseen: what the leakage checks could not have seen.
+        claims: name of a check that failed -> what holds when it passes, one sentence.
+        alarms: names of checks whose `found` says that they fired, and counts nobody.
         git_commit: of the code, empty where unknown.
         seeds: what -> seed or seeds, text.
         libraries: name -> version.
@@ -222,6 +224,8 @@ class ReportFacts:
     refusals: tuple[Refusal, ...] = ()
     sign_offs: tuple[SignOff, ...] = ()
     unseen: tuple[Unseen, ...] = ()
+    claims: Mapping[str, str] = field(default_factory=dict)
+    alarms: frozenset[str] = frozenset()
     git_commit: str = ""
     seeds: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)

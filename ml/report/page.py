@@ -42,7 +42,7 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
     for task in facts.tasks:
         own = TaskTables(*(_of_task(table, task.name) for table in (metrics, verdicts, curves)))
         views.append(view_task(facts, task, own, hidden[task.name], styles))
-    rows = _check_rows(checks, hidden)
+    rows = _check_rows(facts, checks, hidden)
     package = resources.files("ml.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"count": tables.count, "parameters": tables.parameters, "short": _short_hash}
@@ -59,6 +59,8 @@ def build_page(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> str:
         check_counts=words.check_counts(checks),
         sign_offs=[words.sign_off_in_words(one) for one in facts.sign_offs],
         unseen=[(words.check_name(one.check), one.task, one.words) for one in facts.unseen],
+        refused=words.refusals_in_words(facts.refusals),
+        stopped=[row for row in rows if row["outcome"] == "blocked" and row["claim"]],
         checks=[row for row in rows if row["outcome"] in LOUD],
         quiet_checks=[
             *(row for row in rows if row["outcome"] not in LOUD),
@@ -121,16 +123,20 @@ def _short_hash(value: str) -> str:
     return value if len(value) <= 20 else f"{value[:12]}\u2026"
 
 
-def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> list[dict[str, Any]]:
+def _check_rows(
+    facts: ReportFacts, checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]
+) -> list[dict[str, Any]]:
     """Check rows in words, failed ones first, blocks before warnings."""
-    shown = tables.shown_checks(checks, hidden)
+    shown = tables.shown_checks(facts, checks, hidden)
     rows: list[dict[str, Any]] = []
     for row, outcome in zip(shown.to_dict("records"), words.check_outcomes(checks), strict=True):
-        numbers = {column: tables.quantity(row[column]) for column in ("looked_at", "found", "limit")}
+        numbers = {column: tables.quantity(row[column]) for column in ("looked_at", "limit")}
+        numbers["found"] = tables.found(cast(dict[str, Any], row))
         task = "" if pd.isna(row["task"]) else row["task"]
         rows.append(
             {
                 "name": words.check_name(row["name"]),
+                "claim": facts.claims.get(row["name"], ""),
                 "task": task,
                 "severity": row["severity"],
                 "outcome": outcome,
@@ -143,7 +149,7 @@ def _check_rows(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> l
 
 def _left_out_checks(facts: ReportFacts) -> list[dict[str, Any]]:
     """Checks that do not apply to a task, as rows without numbers that say why."""
-    blank = dict.fromkeys(("looked_at", "found", "limit", "severity"), "")
+    blank = dict.fromkeys(("looked_at", "found", "limit", "severity", "claim"), "")
     return [
         {"name": words.check_name(name), "task": task.name, "outcome": f"does not apply: {reason}", **blank}
         for task in facts.tasks

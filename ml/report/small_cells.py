@@ -1,11 +1,12 @@
 """What of a task's counts, metrics, checks and curves may leave: the suppression rule, table by table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from ml.cdm import EVENT_TABLES
 from ml.evaluation.curves import CURVE_COLUMNS, ranking_coordinates
 from ml.report.facts import ReportFacts, TaskFacts
 from ml.report.flow_counts import (
@@ -22,14 +23,21 @@ from ml.report.suppression import SMALLEST_SHOWN, Count, Sum, suppress_counts
 
 # Cases for this many steps of a ROC or precision-recall curve: with fewer it says nothing of its shape.
 FEWEST_STEPS = 5
-# These count arms, dbt tests, concept sets and concept ids, never rows or persons.
+# These count arms, dbt tests, concept sets, concept ids and columns, never rows or persons.
 NOT_OF_PATIENTS = frozenset(
     {
         "nothing_refused",
+        "not_refused",
         "dbt_tests_pass",
         "concept_sets_of_the_catalogue_are_known",
         "concept_sets_are_known",
         "descendants_of_concepts_are_known",
+        "outcome_concepts_can_be_recomputed",
+        "outcome_is_recorded (concept)",
+        "outcome_is_recorded_by_several_concepts (concept)",
+        "vocabulary_says_its_version (vocabulary)",
+        "views_are_fitted_on_train",
+        "no_column_of_the_future",
     }
 )
 # Checks of a task that look at events of its inputs or at its splits, never at its examples.
@@ -38,6 +46,11 @@ NOT_OF_EXAMPLES = frozenset(
         "no_input_after_the_index",
         "no_input_of_another_person",
         "no_outcome_in_the_input",
+        "no_input_dated_after_the_index",
+        "no_input_final_after_the_index",
+        "no_visit_shows_its_end",
+        "no_outcome_named_in_history",
+        "inputs_come_from_raw_records",
         "splits_have_enough_cases",
     }
 )
@@ -122,17 +135,28 @@ def suppress_metrics(metrics: pd.DataFrame, hidden: Mapping[str, frozenset[str]]
     return shown
 
 
-def suppress_checks(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+def suppress_checks(
+    checks: pd.DataFrame,
+    hidden: Mapping[str, frozenset[str]],
+    alarms: Collection[str] = (),
+    judged: Mapping[str, int | None] | None = None,
+) -> pd.DataFrame:
     """The check table without counts of 1 to 10, nor with a `found` that leaves 1 to 10 of `looked_at`.
 
-    Where a task hides any count, `looked_at` and `found` of its checks of examples go too, for they repeat
-    or split the counts of its flow; a `found` of 0 and one in units of a metric stay. Counts are whole
-    numbers. Checks of `NOT_OF_PATIENTS`, and rows whose optional column `unit` names something else than
-    patients' data (arms, columns, files, ...), are left alone.
+    Where a task hides any count, `looked_at` and `found` of its checks of examples or persons go too, for
+    they repeat or split the counts of its flow; a `found` of 0 and one in units of a metric stay, and so do
+    counts of rows of event tables. Counts are whole numbers. Checks of `NOT_OF_PATIENTS`, and rows whose
+    optional column `unit` names something else than patients' data (arms, columns, files, ...), are left
+    alone.
+
+    What an alarm found is whether it fired, which the outcome says too. It looks at one labelled example a
+    person of train and tuning: shown where that is all of them, a sum of two counts that are shown.
 
     Args:
         checks: of all tasks.
         hidden: task -> names of its counts that must not be shown.
+        alarms: names of checks whose `found` is no count.
+        judged: task -> labelled examples of train and tuning, None where one of the two is hidden.
     """
     harmless = {"arms", "columns", "files", "models", "tasks", "tables"}
     shown = cast(Any, checks.copy())
@@ -142,13 +166,22 @@ def suppress_checks(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) 
     rest = (looked - found).between(1, SMALLEST_SHOWN - 1) & (found > 0)
     small_found = whole & (found.between(1, SMALLEST_SHOWN - 1) | rest)
     betrays = shown["task"].isin([task for task, names in hidden.items() if names])
-    betrays &= ~shown["name"].isin(NOT_OF_EXAMPLES)
+    betrays &= ~shown["name"].isin(NOT_OF_EXAMPLES) & ~_is_of_rows(shown["name"])
     of_patients = ~shown["name"].isin(NOT_OF_PATIENTS)
     if "unit" in shown.columns:
         of_patients &= ~shown["unit"].isin(harmless)
-    gone = (small | betrays) & of_patients
-    gone_found = (small_found | (betrays & whole & found.ne(0))) & of_patients
+    is_alarm = shown["name"].isin(list(alarms))
+    of_split = shown["task"].map(dict(judged or {})).astype("float64")
+    betrays_size = betrays & ~(is_alarm & looked.eq(of_split))
+    gone = (small | betrays_size) & of_patients
+    gone_found = (small_found | (betrays & whole & found.ne(0))) & of_patients & ~is_alarm
     return shown.assign(looked_at=looked.mask(gone), found=found.mask(gone_found))
+
+
+def _is_of_rows(names: pd.Series) -> pd.Series:
+    """Whether a check of data quality counts the rows of an event table, of which a person has any number."""
+    of_table = names.str.extract(r" \((\w+)\)$", expand=False).isin(EVENT_TABLES)
+    return of_table & ~names.str.startswith("person_has_a_row")
 
 
 def suppress_curves(curves: pd.DataFrame) -> pd.DataFrame:

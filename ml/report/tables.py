@@ -54,20 +54,30 @@ def report_tables(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> dict
     """
     whole = fill_tables(given)
     hidden = hidden_by_task(facts.tasks, whole["metrics"])
+    checks = shown_checks(facts, whole["checks"], hidden)
     shown = {
         "metrics": suppress_metrics(whole["metrics"], hidden),
         "verdicts": whole["verdicts"],
         "costs": whole["costs"],
-        "checks": shown_checks(whole["checks"], hidden),
+        "checks": checks,
     }
     return {
         name: cast(pd.DataFrame, table[COLUMNS[name]]).reset_index(drop=True) for name, table in shown.items()
     }
 
 
-def shown_checks(checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]) -> pd.DataFrame:
+def shown_checks(
+    facts: ReportFacts, checks: pd.DataFrame, hidden: Mapping[str, frozenset[str]]
+) -> pd.DataFrame:
     """The check table as it may leave: without small counts, nor any that two of its rows give away."""
-    return suppress_nested(checks, suppress_checks(checks, hidden))
+    judged = {task.name: _judged(task, hidden[task.name]) for task in facts.tasks}
+    return suppress_nested(checks, suppress_checks(checks, hidden, facts.alarms, judged))
+
+
+def _judged(task: TaskFacts, hidden: frozenset[str]) -> int | None:
+    """Labelled examples of train and tuning; None where one of the two is hidden."""
+    shown = [one.n for one in task.splits if one.split != "held_out" and f"n:{one.split}" not in hidden]
+    return sum(shown) if len(shown) == 2 else None
 
 
 def fill_tables(given: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -116,6 +126,13 @@ def interval(low: Any, high: Any, digits: int = 3) -> str:
 def count(value: Any) -> str:
     """A whole number with thousands; null was hidden."""
     return HIDDEN if value is None or pd.isna(value) else f"{int(value):,}"
+
+
+def found(row: Mapping[str, Any]) -> str:
+    """What a check found; where the count is hidden, on which side of the limit it lies."""
+    if row["found"] is None or pd.isna(row["found"]):
+        return f"{HIDDEN}, within the limit" if bool(row["passed"]) else f"{HIDDEN}, over the limit"
+    return quantity(row["found"])
 
 
 def quantity(value: Any) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ml.evaluation.metrics import METRIC_TITLES
 from ml.evaluation.sentence import percent, signed
-from ml.report.facts import SignOff
+from ml.report.facts import Refusal, SignOff
 
 BANNERS = {
     "simulated": (
@@ -156,6 +156,14 @@ def sign_off_in_words(row: SignOff) -> str:
         False: "It failed, and the task went on.",
     }[row.passed]
     return f"{check_name(row.check)}, on {row.task}: signed off because {row.reason.rstrip('.')}. {found}"
+
+
+def refusals_in_words(refusals: Sequence[Refusal]) -> list[tuple[str, str, str]]:
+    """Arms stopped on one task for one reason together: who, where, why."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for one in refusals:
+        together.setdefault((one.task, one.reason), []).append(one.arm or "every arm")
+    return [(", ".join(arms), task or "every task", why) for (task, why), arms in together.items()]
 
 
 def check_name(name: str) -> str:

@@ -18,7 +18,7 @@ from orchestration.quality.drift import compare, months
 from orchestration.quality.judging import counted_rows, sign_off, suite_row
 from orchestration.quality.snapshots import Kept, compare_rows, earlier, keep, read_profile
 from orchestration.quality.statistic import Statistic, drift_rows
-from orchestration.step import Computed, carry_out, result, upstream
+from orchestration.step import Computed, carry_out, judged, outcome, result, upstream
 from orchestration.versions import library_versions
 
 NAME = "quality"
@@ -111,13 +111,15 @@ def _summaries(tasks: list[str]) -> dict[str, str]:
 
 
 def _check(key: dg.AssetKey, name: str, rows: list[dict[str, Any]]) -> dg.AssetCheckResult:
-    summed = suite_row(name, [row for row in rows if scope_of(row) == name])
+    own = [row for row in rows if scope_of(row) == name]
+    summed = suite_row(name, own)
     return dg.AssetCheckResult(
         check_name=name,
         asset_key=key,
         passed=summed["passed"],
         severity=getattr(dg.AssetCheckSeverity, "ERROR" if summed["severity"] == "block" else "WARN"),
-        metadata={fact: summed[fact] for fact in SHOWN},
+        description=outcome({**summed, "looked_at": summed["checks"]}),
+        metadata={**{fact: summed[fact] for fact in SHOWN}, **judged(own)},
     )
 
 
