@@ -155,7 +155,11 @@ def _ui(environment: dict[str, str], *, port: int, write: bool) -> int:
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(timeout=20)
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:  # still starting: it does not listen yet
+                process.kill()
+                process.wait()
     return max(process.returncode or 0 for process in started)
 
 

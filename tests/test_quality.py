@@ -14,6 +14,7 @@ from orchestration.quality.catalogue import read_catalogue, signable_quality
 from orchestration.quality.docs import judge_suites
 from orchestration.quality.judging import counted_rows, most_allowed, sign_off, suite_row
 from orchestration.quality.snapshots import Kept, earlier, keep
+from orchestration.quality.statistic import Statistic, drift_rows
 from orchestration.task_checks import TASK_CHECKS
 
 SEEDS = DBT_PROJECT / "seeds"
@@ -154,6 +155,20 @@ def test_the_pages_show_counts_beside_their_limits_and_ask_no_other_server(judge
     assert "Nothing to look at, so not passed" in shown
     assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=[\"'](?:https?:)?//", shown)
     assert not re.findall(r"url\(['\"]?https?:", shown)
+
+
+def test_rows_of_one_suite_are_judged_together_wherever_they_stand(tmp_path):
+    """A refresh ends with drift of all rows, of a task, and of all rows again."""
+    test = {"claim": "c", "looked_at": 900, "spread": 0.0, "warn": 0.1, "block": 0.3}
+    tests = [
+        Statistic(name, task, found=found, **test)
+        for name, task, found in (("a", "", 0.0), ("b", "t", 0.4), ("c", "", 0.2))
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        rows = judge_suites([{**one, "claim": one["name"]} for one in drift_rows(tests)], tmp_path)
+    found = {one["name"]: (one["passed"], one["severity"]) for one in rows}
+    assert found == {"a": (True, "warn"), "b": (False, "block"), "c": (False, "warn")}
 
 
 def test_an_asset_check_sums_up_what_was_judged_and_is_no_pass_when_nothing_was(judged):

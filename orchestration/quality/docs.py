@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ td, th { border-top: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
 
 
 def judge_suites(rows: Sequence[dict[str, Any]], site: Path) -> list[dict[str, Any]]:
-    """Return the rows with `passed`, and write Great Expectations' pages of them to `site`.
+    """Return the rows with `passed`, suite by suite, and write Great Expectations' pages of them to `site`.
 
     A row that looked at nothing is no expectation: it does not pass, and its suite's notes name it.
 
@@ -42,9 +41,10 @@ def judge_suites(rows: Sequence[dict[str, Any]], site: Path) -> list[dict[str, A
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}  # pyright: ignore[reportAttributeAccessIssue]
     context.add_data_docs_site("quality", _site(site))
     source = context.data_sources.add_pandas("counts")
-    judged: list[dict[str, Any]] = []
-    for name, part in groupby(rows, key=_suite_name):
-        judged += _judge_suite(context, source, name, list(part))
+    suites: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        suites.setdefault(_suite_name(row), []).append(row)
+    judged = [row for name, part in suites.items() for row in _judge_suite(context, source, name, part)]
     context.build_data_docs(site_names=["quality"])
     for page in sorted(site.rglob("*.html")):
         whole = FOREIGN.sub("", page.read_text(encoding="utf-8"))
