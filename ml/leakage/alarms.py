@@ -46,6 +46,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "deaths_are_as_many_as_must_be",
         "outcomes_come_as_often_to_the_end",
         "few_records_are_missing_at_the_end",
+        "deaths_come_as_often_to_the_end",
     ),
 }
 

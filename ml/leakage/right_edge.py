@@ -22,14 +22,14 @@ NO_END = "The study gives its data no end: dates say nothing of the calendar."
 # The last day that a time-at-risk may have; null where dates are shifted.
 LAST_DAY = "select last_tar_end_date from study_period"
 
-# Time at risk of a first outcome, a row a period: from a year after its start, so that what a person came
-# with is not counted as new, to the outcome. Days before the last one, so that larger is earlier.
+# Time at risk of a first outcome, or of death, a row a period: an outcome's from a year after its start, so
+# that what a person came with is not counted as new. Days before the last one, so that larger is earlier.
 AT_RISK = f"""
 with
 first_outcome as (
     select person_id, min(event_date) as event_date
     from clinical_event
-    where {IS_OUTCOME} or $death_is_outcome and domain = 'Death'
+    where if($of_death, domain = 'Death', {IS_OUTCOME})
     group by person_id
 ),
 death as (
@@ -39,11 +39,11 @@ death as (
     group by person_id
 )
 select
-    $last_day::date - (period.observation_period_start_date + 365) as first_day,
+    $last_day::date - (period.observation_period_start_date + $days_before) as first_day,
     $last_day::date
     - least(period.observation_period_end_date, death.event_date, first_outcome.event_date) as last_day,
     coalesce(
-        first_outcome.event_date between period.observation_period_start_date + 365
+        first_outcome.event_date between period.observation_period_start_date + $days_before
         and period.observation_period_end_date, false
     ) as is_case
 from observed_period as period
@@ -119,23 +119,24 @@ ACTIVE_DAYS = (30, 90, 180)
 SILENT, THIN = 0.75, 0.5  # of the usual share of persons so much is missing: blocks, warns
 
 
-def outcomes_stop(shown: Shown) -> Finding:
-    """Compare the rate of first outcomes, a day at risk, in the last days with the two years before them."""
-    alarm = "outcomes_come_as_often_to_the_end"
+def events_stop(shown: Shown, alarm: str, *, of_death: bool) -> Finding:
+    """Compare the rate of first outcomes, or of deaths, in the last days with the two years before them."""
     (last_day,) = shown.row(LAST_DAY)
-    periods = shown.frame(AT_RISK, last_day=last_day, death_is_outcome=shown.task.death_is_outcome)
+    days_before = 0 if of_death else 365
+    periods = shown.frame(AT_RISK, last_day=last_day, of_death=of_death, days_before=days_before)
     if last_day is None:
         return Finding(len(periods), 0, cannot_see=NO_END)
     first, last = (periods[name].to_numpy(np.int64) for name in ("first_day", "last_day"))
     is_case = periods["is_case"].to_numpy(dtype=bool)
     part = level(alarm, shown.n_tasks) / len(CODED_DAYS)
-    seen = [_rates(first, last, is_case, days, part) for days in CODED_DAYS]
+    what = "deaths" if of_death else "first outcomes"
+    seen = [_rates(first, last, is_case, days, part, what) for days in CODED_DAYS]
     return strongest(alarm, shown, seen)
 
 
 def _rates(
     first: npt.NDArray[np.int64], last: npt.NDArray[np.int64], is_case: npt.NDArray[np.bool_], days: int,
-    part: float,
+    part: float, what: str,
 ) -> Evidence:  # fmt: skip
     """Given all cases of both stretches, those of the last are binomial with the share of its days."""
     at_risk, cases = [], []
@@ -158,7 +159,7 @@ def _rates(
         effect=drop(cases[0]),
         minimum=RATE_DROP,
         smallest=drop(int(excluded.max())) if excluded.size else float("inf"),
-        what=f"drop of the rate of first outcomes in the last {days} days",
+        what=f"drop of the rate of {what} in the last {days} days",
     )
 
 
@@ -196,7 +197,7 @@ def _shares(late: tuple[int, int], usual: tuple[int, int], drop: float, days: in
 
 
 def _is_recorded_at_once(task: Task, kinds: Collection[str]) -> bool:
-    return bool(plain_outcomes(task)) or task.death_is_outcome
+    return bool(plain_outcomes(task))
 
 
 CHECKS = (
@@ -207,9 +208,18 @@ CHECKS = (
         "Persons at risk have their first outcome in the last days of the data as often as in the two years"
         " before them: outcomes were coded by then.",
         "A delay of coding that is the same in all years; outcomes that truly became rarer look the same.",
-        outcomes_stop,
+        lambda shown: events_stop(shown, "outcomes_come_as_often_to_the_end", of_death=False),
         applies=_is_recorded_at_once,
-        otherwise="a stay is the outcome: one that goes on at the end of the data has no length yet",
+        otherwise="death or a stay is the outcome: a stay that goes on at the end has no length yet",
+    ),
+    LeakCheck(
+        "deaths_come_as_often_to_the_end",
+        ("L18", "L19"),
+        "warns",
+        "Persons die in the last days of the data as often as in the two years before them: deaths were known"
+        " by then.",
+        "A delay that is the same in all years; deaths that truly became rarer look the same.",
+        lambda shown: events_stop(shown, "deaths_come_as_often_to_the_end", of_death=True),
     ),
     LeakCheck(
         "records_go_on_to_the_end_of_the_data",

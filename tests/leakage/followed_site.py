@@ -90,7 +90,7 @@ def write(root: Path, task: Task, persons: Sequence[Person], *, data_end: int = 
         add("label", **key, **label, **at_risk, follow_up_end_date=day(last))
         add("example", **key, index_date=day(one.index), split=split, y_true=one.y_true,
             age=(one.index - one.born) // 365)  # fmt: skip
-        events = [
+        events: list[tuple[int, int, str, int, float | None, int | None]] = [
             (n, n + later, domain, concept, value, None) for n, domain, concept, value, later in one.events
         ]
         for visit, (start, end) in enumerate(one.stays):
@@ -120,5 +120,5 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """Give columns that hold nulls the type that the snapshot has."""
     types = {"y_true": "Int64", "visit_occurrence_id": "Int64", "value_as_concept_id": "Int64",
              "unit_concept_id": "Int64", "value_as_number": "Float64", "reason": "string"}  # fmt: skip
-    dates = {name: "date32[day][pyarrow]" for name in frame if name.endswith(("_date", "_end"))}
+    dates = {name: "date32[day][pyarrow]" for name in map(str, frame) if name.endswith(("_date", "_end"))}
     return frame.astype({name: kind for name, kind in {**types, **dates}.items() if name in frame})

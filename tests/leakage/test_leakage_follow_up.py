@@ -40,6 +40,7 @@ ALARMS = (
     "outcomes_come_as_often_to_the_end",
     "records_go_on_to_the_end_of_the_data",
     "few_records_are_missing_at_the_end",
+    "deaths_come_as_often_to_the_end",
 )
 ENTERED = (0, "Condition", ENTRY, None, 0)
 LAST = 1300  # the last day of the data, of persons drawn at random
@@ -143,7 +144,7 @@ def test_a_follow_up_that_is_painted_over_is_found(tmp_path):
 def persons(seed: int, *, sick_are_lost: bool = False, recorded_to: int = LAST) -> list[Person]:
     """Persons of 65 and older, seen about every six weeks until they are lost, die or the data end.
 
-    One in ten is lost in a year, one in ten a year has the outcome, one in thirty dies.
+    One in ten is lost in a year, one in ten a year has the outcome, one in twelve dies.
     """
     rng = np.random.default_rng(seed)
     made = []
@@ -151,7 +152,7 @@ def persons(seed: int, *, sick_are_lost: bool = False, recorded_to: int = LAST) 
         sick, index = n % 2 == 0, int(rng.integers(0, 900))
         lost = rng.random() < (0.1 if not sick_are_lost else 0.45 if sick else 0.02)
         ends = int(rng.integers(index + 5, index + 300)) if lost else LAST
-        dies = int(rng.exponential(365 * 30)) + index
+        dies = int(rng.exponential(365 * 12)) + index
         died = dies if dies <= ends else None
         happens = int(rng.exponential(365 * 10)) + index
         visits = np.cumsum(rng.exponential(45, 50)) + index - 400
@@ -186,6 +187,11 @@ def without_deaths(made: list[Person]) -> list[Person]:
     return [one if one.dies is None else replace(one, dies=None, ends=LAST) for one in made]
 
 
+def deaths_not_yet_known(made: list[Person]) -> list[Person]:
+    """Of the deaths of the last year none is known."""
+    return [replace(one, dies=None, ends=LAST) if (one.dies or 0) > LAST - 365 else one for one in made]
+
+
 def raised(root: Path, made: list[Person]) -> set[str]:
     rows = look(write(root, OF_EVENT, made, data_end=LAST), *ALARMS)
     assert all(row.looked_at > 0 for row in rows)
@@ -215,11 +221,15 @@ def test_deaths_that_a_source_does_not_know_are_told(tmp_path):
     assert raised(tmp_path, without_deaths(persons(5))) == {"deaths_are_as_many_as_must_be"}
 
 
+def test_deaths_of_the_last_year_that_are_not_known_yet_are_told(tmp_path):
+    assert raised(tmp_path, deaths_not_yet_known(persons(6))) == {"deaths_come_as_often_to_the_end"}
+
+
 def test_dates_without_an_end_of_the_data_are_not_judged(tmp_path):
     root = write(tmp_path, OF_EVENT, persons(4, recorded_to=LAST - 200)[:100])
     edit(root / "published" / "study_period.parquet", lambda table: table.assign(last_tar_end_date=None))
     rows = look(root, *(name for name in ALARMS if "end" in name))
-    assert [row.found for row in rows] == [0, 0, 0]
+    assert [row.found for row in rows] == [0] * 4
     assert all(row.looked_at > 0 and right_edge.NO_END in row.cannot_see for row in rows)
 
 
