@@ -59,21 +59,21 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
     )
     def leakage(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         made = {shown.name: upstream(platform, f"{task.task}/{shown.name}", verify=False) for shown in views}
-        landing = upstream(platform, "landing", verify=False)
         reason = blocked_by(platform, task.task)
         arguments = {
             "views": [name for name, record in made.items() if not record.refused],
             "arms": [],
             "count_arms": [],
-            "landing": str(landing_folder(platform, landing)),
         }
         left_out = left_out_checks(task, _kinds(platform), "inputs")
 
         def compute(cost: Cost) -> Computed:
             if reason is not None:
                 return not_made(reason)
-            upstream(platform, "landing")  # as it was landed; a snapshot of another source is found
-            rows = _look(platform, task, "inputs", arguments, cost, context.log.info)
+            landing = landing_folder(platform, upstream(platform, "landing"))
+            # A snapshot of another source than the one landed now is found by the check of its events.
+            given = {**arguments, "landing": str(landing)}
+            rows = _look(platform, task, "inputs", given, cost, context.log.info)
             return Computed({"checks_left_out": left_out}, rows)
 
         record = carry_out(
@@ -83,7 +83,7 @@ def leakage_asset(platform: Platform, task: Task) -> dg.AssetsDefinition:
             key={
                 **_key(platform, task),
                 "blocked": reason,
-                "landing": landing.data_version,
+                "landing": upstream(platform, "landing", verify=False).data_version,
                 "views": {name: record.data_version for name, record in made.items()},
             },
             outputs=[],

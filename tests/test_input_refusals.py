@@ -36,6 +36,7 @@ def platform(tmp_path) -> Platform:
     models = tmp_path / "models"
     write_tiny("llama", models).rename(models / "smoke_llama")
     home = claim_home(tmp_path / "home", "s", now="now")
+    store_record(home, "landing")
     store_record(home, "published")
     for name in (f"{TASK.task}/examples", "quality", f"{TASK.task}/leakage"):
         store_record(home, name)
@@ -107,12 +108,13 @@ def test_what_an_earlier_run_showed_is_gone_where_this_one_shows_nothing(platfor
     assert not text.exists()
 
 
-def test_another_snapshot_is_checked_again_though_the_examples_are_the_same(platform, shown):
+@pytest.mark.parametrize("step", ["published", "landing"])
+def test_another_snapshot_or_source_is_checked_again_though_the_examples_are_the_same(platform, shown, step):
     store_record(platform.home, f"{TASK.task}/{shown.text.name}")
     store_record(platform.home, f"{TASK.task}/examples", checks=[FAILED])
     keys = set()
     for version in ("one", "one", "two"):
-        store_record(platform.home, "published", data_version=version)
+        store_record(platform.home, step, data_version=version)
         keys.add(make(platform, "leakage")["leakage"][0].key)
     assert len(keys) == 2
 
