@@ -42,6 +42,15 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "the_calendar_says_little",
         "units_do_not_tell_cases",
         "cutting_does_not_tell_cases",
+        "few_codes_tell_cases",
+        "new_codes_come_to_all_alike",
+        "cases_are_not_busier_just_before",
+        "few_features_tell_cases",
+        "few_values_tell_cases",
+        "few_scores_are_nearly_the_outcome",
+        "few_words_tell_cases",
+        "being_seen_says_little",
+        "little_is_learned_from_random_labels",
         "who_is_lost_is_like_the_others",
         "deaths_are_as_many_as_must_be",
         "outcomes_come_as_often_to_the_end",
@@ -135,14 +144,17 @@ def judged(shown: Shown) -> pd.DataFrame:
     return shown.frame(f"with {JUDGED} select * from judged order by example_id")
 
 
-def strongest(alarm: str, shown: Shown, seen: Sequence[Evidence]) -> Finding:
+def strongest(alarm: str, shown: Shown, seen: Sequence[Evidence], *, looks: int = 1) -> Finding:
     """Judge several pieces of evidence as looks of one alarm; report what fires, or else the strongest.
 
     Of looks with one minimum, the one that could see least says what could not be seen.
+
+    Args:
+        looks: how often the alarm looks in all, at so many pieces each.
     """
     if not seen:
         return Finding(0, 0)
-    findings = [finding(alarm, shown, evidence, looks=len(seen)) for evidence in seen]
+    findings = [finding(alarm, shown, evidence, looks=looks * len(seen)) for evidence in seen]
     best = min(range(len(seen)), key=lambda n: seen[n].p_value)
     blindest = {one.minimum: one for one in sorted(seen, key=lambda one: one.smallest)}
     return Finding(

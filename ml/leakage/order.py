@@ -37,6 +37,49 @@ order by judged.example_id
 """
 EXAMPLE_ORDER = "select example_id, row_number() over () as place from example"
 
+# Files that hold examples stand in the order of their ids, which are hashes; of a view each example once.
+ONE_ROW_FILES = {"text": ("text", "shown"), "sequence": ("sequence", "shown"), "counts": ("row", "shown")}
+OUT_OF_ORDER = """
+with
+placed as (
+    select
+        example_id,
+        row_number() over () as place
+    from {table}
+),
+neighbour as (
+    select
+        example_id,
+        lag(example_id) over (order by place) as before
+    from placed
+)
+select
+    count(*),
+    count(*) filter (where {is_wrong})
+    + (select count(*) from example where example_id not in (select example_id from placed))
+from neighbour
+"""
+
+CELLS = """
+with
+placed as (
+    select
+        ("row", "column") as cell,
+        row_number() over () as place
+    from {table}
+),
+neighbour as (
+    select
+        cell,
+        lag(cell) over (order by place) as before
+    from placed
+)
+select
+    count(*),
+    count(*) filter (where cell <= before)
+from neighbour
+"""
+
 # Of those in whom a concept was measured with a value: who has it in this unit.
 UNITS = f"""
 with
@@ -81,7 +124,8 @@ def order_says(shown: Shown) -> Finding:
     known = judged(shown)
     if known.empty:
         return Finding(0, 0)
-    cohort = shown.frame(COHORT_ORDER, task=shown.task.task)
+    cohort = shown.frame(COHORT_ORDER, task=shown.task.task).drop_duplicates("example_id")
+    cohort = known[["example_id"]].merge(cohort, how="left").fillna(0)
     days = known["index_date"].rank(method="first")
     tenth = pd.qcut(days, CALENDAR_STRATA, labels=False, duplicates="drop")
     looks: list[tuple[str, pd.Series | np.ndarray, pd.Series | None]] = [
@@ -100,6 +144,31 @@ def order_says(shown: Shown) -> Finding:
         tail = rank_tail(known["y_true"], score, part, strata=strata)
         seen.append(_distance(len(known), tail, ORDER_AUROC, words))
     return strongest(alarm, shown, seen)
+
+
+def rows_out_of_order(shown: Shown) -> list[Finding]:
+    """Count rows that do not follow the id before them, and examples that a view misses or has twice."""
+    tables = [("example", "example"), ("the cut", "event")]
+    tables += [
+        (f"{view.name}/{file}", view.table(file))
+        for view in shown.views
+        for file in ONE_ROW_FILES[view.view.kind]
+    ]
+    found = []
+    for words, table in tables:
+        is_wrong = f"example_id {'<' if table == 'event' else '<='} before"
+        query = OUT_OF_ORDER.format(table=table, is_wrong=is_wrong)
+        if table == "event":  # who has no event has no row
+            query = query.replace("from example where", "from example where n_events > 0 and")
+        looked_at, wrong = map(int, shown.row(query))
+        found.append(Finding(looked_at, wrong, note=f"`{words}`: {_size(wrong)}." if wrong else ""))
+    for view in shown.of_kind("counts"):
+        looked_at, wrong = map(int, shown.row(CELLS.format(table=view.table("value"))))
+        if looked_at:
+            found.append(
+                Finding(looked_at, wrong, note=f"`{view.name}/value`: {_size(wrong)}." if wrong else "")
+            )
+    return found
 
 
 def units_tell(shown: Shown) -> Finding:
@@ -134,7 +203,7 @@ def cutting_tells(shown: Shown) -> Finding:
     views = [view for view in shown.views if view.view.kind != "counts"]
     for view in views:
         table = shown.frame(f"select example_id, n_events_kept, n_events_in_view from {view.table('shown')}")
-        table = table.set_index("example_id").reindex(known.index).dropna()
+        table = table.drop_duplicates("example_id").set_index("example_id").reindex(known.index).dropna()
         if table.empty:
             continue
         length = table["n_events_in_view"].to_numpy()
@@ -160,8 +229,14 @@ def _distance(n: int, tail: RankTail, minimum: float, words: str) -> Evidence:
 
 
 def _place(stored: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
-    """Return where each judged example stands; one that is missing stands before all."""
-    return stored.set_index("example_id")["place"].reindex(known["example_id"]).fillna(0).to_numpy()
+    """Return where each judged example stands first; one that is missing stands before all."""
+    place = stored.drop_duplicates("example_id").set_index("example_id")["place"]
+    return place.reindex(known["example_id"]).fillna(0).to_numpy()
+
+
+def _size(n: int) -> str:
+    """Say a count of rows in words that a small cell cannot be read from."""
+    return "fewer than 20 rows" if n < 20 else f"{n:,} rows"
 
 
 def _smallest_difference(table: pd.DataFrame, row: int, part: float) -> float:
@@ -177,6 +252,15 @@ def _has_cuts(task: Task, kinds: Collection[str]) -> bool:
 
 
 CHECKS = (
+    LeakCheck(
+        "rows_stand_in_order_of_their_ids",
+        ("L31",),
+        "blocks",
+        "The rows of the cut and of every view stand in the order of the examples' ids, which are hashes, and"
+        " every view has each example once.",
+        "An order of the persons or of the snapshot, which is no order of a view.",
+        rows_out_of_order,
+    ),
     LeakCheck(
         "order_says_nothing_of_the_outcome",
         ("L31",),

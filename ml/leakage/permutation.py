@@ -6,6 +6,8 @@ saw, the labels that judge it are dealt anew, so that the ranks of each repetiti
 distribution and repetitions are independent.
 """
 
+import functools
+
 import pandas as pd
 
 from ml.leakage.alarms import Evidence, finding, level
@@ -19,9 +21,8 @@ FULL, LOOK = 20, 4
 RANDOM_AUROC = 0.02  # above one half, mean of the repetitions
 
 
-def learned_from_random_labels(shown: Shown) -> list[Finding]:
+def learned_from_random_labels(shown: Shown, *, alarm: str) -> list[Finding]:
     """Judge the repetitions of each arm that has them."""
-    alarm = "nothing_is_learned_from_random_labels"
     folder = shown.root / "random_labels" / shown.task.task
     files = [folder / f"{arm}.parquet" for arm in shown.refits]
     part = level(alarm, shown.n_tasks) / max(1, len(files))
@@ -59,7 +60,18 @@ CHECKS = (
         "blocks",
         "Arms on counts, made again from the features on with labels dealt at random, rank as chance does.",
         "Leaks that need the true labels; arms on texts and sequences are proven by scripts of their own.",
-        learned_from_random_labels,
+        functools.partial(learned_from_random_labels, alarm="nothing_is_learned_from_random_labels"),
+        stage="scores",
+        applies=lambda task, kinds: "refits" in kinds,
+        otherwise="no arm is fitted on counts alone",
+    ),
+    LeakCheck(
+        "little_is_learned_from_random_labels",
+        ("L38",),
+        "warns",
+        "The same, judged at the rate of alarms that warn.",
+        "Leaks that need the true labels; arms on texts and sequences are proven by scripts of their own.",
+        functools.partial(learned_from_random_labels, alarm="little_is_learned_from_random_labels"),
         stage="scores",
         applies=lambda task, kinds: "refits" in kinds,
         otherwise="no arm is fitted on counts alone",

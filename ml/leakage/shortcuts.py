@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 
 from ml.leakage.alarms import JUDGED, Evidence, judged, level, strongest
-from ml.leakage.presence import scores_of
 from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.scores import scores_of
 from ml.leakage.shown import Shown
-from ml.leakage.tails import contrast_tail, rank_tail
+from ml.leakage.tails import auroc_smallest, auroc_tail, contrast_tail, rank_tail
 
 # A shortcut alone that has more than this share of a model's AUROC above one half explains the model.
 SHARE_EXPLAINED = 0.8
-CALENDAR_AUROC, DAYS_AUROC = 0.12, 0.06  # above one half
+DAYS_AUROC = 0.06  # above one half
+# AUROC of having been seen often: what is fair, and what the alarm fires from.
+FAIR_SEEN, SEEN_AUROC = 0.65, 0.75
+SEEN_DAYS = (180, 100_000)
 
 UTILISATION = f"""
 with {JUDGED}
@@ -29,6 +32,20 @@ left join event on judged.example_id = event.example_id
 group by judged.example_id
 order by judged.example_id
 """
+
+SEEN = f"""
+with {JUDGED}
+select
+    judged.y_true,
+    {", ".join(
+        f"count(distinct event.{what}) filter (where event.days_before <= {days}) as {name}_{days}"
+        for days in SEEN_DAYS for name, what in (("days", "days_before"), ("visits", "visit_no"))
+    )}
+from judged
+left join event on judged.example_id = event.example_id
+group by judged.example_id, judged.y_true
+order by judged.example_id
+"""  # fmt: skip
 
 # On which days of the week something was ordered or found: as shares, so that how often says nothing.
 DAYS_OF_ORDERS = f"""
@@ -123,29 +140,35 @@ def days_of_orders(shown: Shown) -> Finding:
     return strongest(alarm, shown, halves(alarm, shown, table, DAYS_AUROC, "AUROC of the days of orders"))
 
 
-def calendar_says(shown: Shown) -> Finding:
-    """Look whether the index date orders cases, and fit year, month and weekday on half of the persons."""
-    alarm = "the_calendar_says_little"
-    known = judged(shown)
-    days = known["index_date"].astype("datetime64[ns]").astype("int64")
-    tail = rank_tail(known["y_true"], days, level(alarm, shown.n_tasks) / 3)
-    direct = Evidence(
-        looked_at=len(known),
-        p_value=tail.p_value,
-        effect=abs(tail.auroc - 0.5),
-        minimum=CALENDAR_AUROC,
-        smallest=tail.smallest,
-        what="distance of the AUROC of the index date from one half",
-    )
-    fitted = halves(
-        alarm, shown, calendar(shown), CALENDAR_AUROC, "AUROC of year, month and weekday", looks=3
-    )
-    return strongest(alarm, shown, [direct, *fitted])
+def being_seen_says(shown: Shown) -> Finding:
+    """Look whether days and visits, of half a year and of all, order cases and others more than is fair."""
+    alarm = "being_seen_says_little"
+    table = shown.frame(SEEN)
+    y_true = table["y_true"].to_numpy(dtype=np.int64)
+    if not _has_both(y_true):
+        return Finding(0, 0)
+    n_cases = int(y_true.sum())
+    part = level(alarm, shown.n_tasks) / (table.shape[1] - 1)
+    seen = []
+    for days in SEEN_DAYS:
+        for name in ("days", "visits"):
+            auroc = abs(rank_tail(y_true, table[f"{name}_{days}"], 0.5).auroc - 0.5) + 0.5
+            chance = 2 * float(auroc_tail(auroc, n_cases, len(table) - n_cases, FAIR_SEEN))
+            words = "at all" if days == SEEN_DAYS[-1] else f"in {days} days"
+            seen.append(
+                Evidence(
+                    looked_at=len(table),
+                    p_value=min(1.0, chance),
+                    effect=auroc,
+                    minimum=SEEN_AUROC,
+                    smallest=auroc_smallest(n_cases, len(table) - n_cases, FAIR_SEEN, part / 2),
+                    what=f"AUROC of the {name} seen {words}, either way",
+                )
+            )
+    return strongest(alarm, shown, seen)
 
 
-def halves(
-    alarm: str, shown: Shown, table: pd.DataFrame, minimum: float, what: str, *, looks: int = 2
-) -> list[Evidence]:
+def halves(alarm: str, shown: Shown, table: pd.DataFrame, minimum: float, what: str) -> list[Evidence]:
     """Fit a logistic regression on one half of the judged persons, judge it on the other, and in turn.
 
     The score does not know the labels that judge it, so that the test of ranks is exact. Two looks.
@@ -153,7 +176,6 @@ def halves(
     Args:
         table: columns of the judged examples, (N, D), in order of example_id.
         minimum: of the AUROC above one half.
-        looks: of the alarm in all.
     """
     known = judged(shown)
     y_true = known["y_true"].to_numpy()
@@ -165,7 +187,7 @@ def halves(
         if not (_has_both(y_true[fit]) and _has_both(y_true[judge])):
             return []
         score = _fitted(values[fit], y_true[fit]).predict_proba(values[judge])[:, 1]
-        tail = rank_tail(y_true[judge], score, level(alarm, shown.n_tasks) / looks, two_sided=False)
+        tail = rank_tail(y_true[judge], score, level(alarm, shown.n_tasks) / 2, two_sided=False)
         seen.append(
             Evidence(
                 looked_at=int(judge.sum()),
@@ -205,12 +227,12 @@ CHECKS = (
         days_of_orders,
     ),
     LeakCheck(
-        "the_calendar_says_little",
-        ("L32",),
+        "being_seen_says_little",
+        ("L33",),
         "warns",
-        "Neither the index date nor its year, month and weekday tell cases.",
-        "Drift of what a code means.",
-        calendar_says,
+        "On how many days, and at how many visits, somebody was seen tells cases no better than is fair.",
+        "A fair task in which the ill are seen much more often, as it would a leak.",
+        being_seen_says,
     ),
     LeakCheck(
         "shortcuts_explain_little",

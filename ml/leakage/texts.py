@@ -1,5 +1,6 @@
 """Texts must not say the outcome (L34)."""
 
+import functools
 import re
 from collections.abc import Collection
 
@@ -7,10 +8,10 @@ import numpy as np
 
 from ml.inputs.plain import plain
 from ml.leakage.alarms import JUDGED, Evidence, finding, judged, level
+from ml.leakage.differences import difference_smallest, difference_tail
 from ml.leakage.presence import Labels
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
-from ml.leakage.tails import auroc_smallest, auroc_tail
 from ml.task_definition import Task
 
 # Fields of a form that hold the answer; "INR target = 2.5" is none.
@@ -19,7 +20,8 @@ ANSWER = (
     r"(yes|no|true|false|positive|negative|case|control|[01])\b($|[^.\d])"
 )
 
-WORD_AUROC, WORD_ALLOWED = 0.9, 0.75
+# AUROC of a word that the alarm fires from; AUROC that is fair.
+WORD_BLOCKS, WORD_WARNS = (0.9, 0.75), (0.7, 0.6)
 WORDS = f"""
 with
 {JUDGED},
@@ -88,28 +90,34 @@ def _outcome_names(shown: Shown) -> str:
     return r"(?i)(^|\n- |; |: |\. )(" + "|".join(items) + r")( ended)?($|\n|;| =| \[|\.)"
 
 
-def word_gives_away(shown: Shown) -> list[Finding]:
-    """Look at each word, and each pair of neighbours, whether having it orders cases and non-cases."""
-    alarm = "no_word_gives_the_outcome_away"
+def word_gives_away(shown: Shown, *, alarm: str, limits: tuple[float, float]) -> list[Finding]:
+    """Look at each word, and each pair of neighbours, whether having it orders cases and non-cases.
+
+    Args:
+        limits: AUROC that the alarm fires from; AUROC that is fair.
+    """
     labels, views = Labels.of(judged(shown)["y_true"]), shown.of_kind("text")
+    fires, fair = (2 * limit - 1 for limit in limits)  # differences of shares
     found = []
     for view in views:
         word = shown.frame(WORDS.format(text=view.table("text")))
         if word.empty or not labels.n_cases or not labels.n_others:
             found.append(Finding(0, 0))
             continue
-        cases = word["n_cases"].to_numpy() / labels.n_cases
-        others = (word["n_present"] - word["n_cases"]).to_numpy() / labels.n_others
-        best = float(np.abs(cases - others).max()) / 2 + 0.5
-        looks = 2 * len(word)
-        chance = float(auroc_tail(best, labels.n_cases, labels.n_others, WORD_ALLOWED))
+        present, cases = (word[name].to_numpy(dtype=np.int64) for name in ("n_present", "n_cases"))
+        others = present - cases
+        difference = np.abs(cases / labels.n_cases - others / labels.n_others)
+        best = int(np.argmax(difference))
+        of_others = (int(others[best]), labels.n_others)
+        looks = max(1, int((labels.furthest(present) >= fires).sum()))
+        chance = difference_tail((int(cases[best]), labels.n_cases), of_others, fair)
         part = level(alarm, shown.n_tasks) / len(views) / looks
         evidence = Evidence(
             looked_at=labels.n,
             p_value=min(1.0, looks * chance),
-            effect=best,
-            minimum=WORD_AUROC,
-            smallest=auroc_smallest(labels.n_cases, labels.n_others, WORD_ALLOWED, part),
+            effect=0.5 + float(difference[best]) / 2,
+            minimum=limits[0],
+            smallest=0.5 + difference_smallest(labels.n_cases, (0, labels.n_others), fair, part) / 2,
             what=f"highest AUROC of having a word or pair of words, of {len(word)}",
         )
         found.append(finding(alarm, shown, evidence, looks=len(views)))
@@ -141,7 +149,17 @@ CHECKS = (
         "blocks",
         "No word, and no pair of words, is had by cases and not by others.",
         "Three words or more that only together say it.",
-        word_gives_away,
+        functools.partial(word_gives_away, alarm="no_word_gives_the_outcome_away", limits=WORD_BLOCKS),
+        applies=_has_texts,
+        otherwise="no arm reads texts",
+    ),
+    LeakCheck(
+        "few_words_tell_cases",
+        ("L34",),
+        "warns",
+        "The same, judged at the rate of alarms that warn: no word is had much more often by cases.",
+        "Three words or more that only together say it.",
+        functools.partial(word_gives_away, alarm="few_words_tell_cases", limits=WORD_WARNS),
         applies=_has_texts,
         otherwise="no arm reads texts",
     ),

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from published_world import TASK
+from sklearn.metrics import roc_auc_score
 
 from ml.artefact import write_json
+from ml.evaluation.calibration import fit_recalibration, sigmoid
 from ml.inputs.count import write_count_features
 from ml.inputs.view import CountOptions
 
@@ -18,7 +20,7 @@ NAMES = {1000 + n: f"Finding {chr(65 + n)}" for n in range(26)} | {1026 + n: f"T
 
 @dataclass
 class Site:
-    """Tables of a site: `example` and `event` are the cut, the others published; `score` of the arm `arm`."""
+    """Tables of a site: `example` and `event` are the cut, the others published; `score`: logits of `arm`."""
 
     example: pd.DataFrame
     event: pd.DataFrame
@@ -29,6 +31,8 @@ class Site:
     text: pd.Series
     cut: pd.DataFrame
     score: np.ndarray
+    moved: np.ndarray  # what is added to a score after it was recalibrated
+    chosen_on: str = "tuning"
 
     @property
     def is_case(self) -> np.ndarray:
@@ -90,6 +94,7 @@ def make_site(seed: int, persons: int = 1500) -> Site:
         text=pd.Series(dtype=str),
         cut=pd.DataFrame(),
         score=rng.normal(size=persons) + sick,
+        moved=np.zeros(persons),
     )
     site.text = texts(site)
     kept = np.minimum(example["n_events"], 12)
@@ -130,10 +135,32 @@ def write_site(site: Site, root: Path) -> Path:
     write_json(text / "view.json", {"options": {}, "prefix": "", "max_tokens": 128})
     options = CountOptions(windows_days=(365,))
     write_count_features(examples, below / "count_features_counts", options)
-    site.example[["example_id", "split"]].assign(
-        y_score_raw=site.score, seed=1, k=pd.array([None] * len(ids), dtype="Int64")
-    ).to_parquet(root / "predictions" / TASK.task / "arm.parquet", index=False)
+    _write_scores(site, root)
     return root
+
+
+def _write_scores(site: Site, root: Path) -> None:
+    raw, none = sigmoid(site.score), pd.array([None] * len(site.example), dtype="Int64")
+    label = site.example["y_true"].astype(int).to_numpy()
+    tuning, chosen = ((site.example["split"] == split).to_numpy() for split in ("tuning", site.chosen_on))
+    recalibration = fit_recalibration(label[tuning], raw[tuning])
+    run = {
+        **{"seed": 1, "k": None, "draw": None},
+        "recalibration_intercept": round(recalibration.intercept, 6),
+        "recalibration_slope": round(recalibration.slope, 6),
+        "trials": [{"auroc": 0.4}, {"auroc": round(float(roc_auc_score(label[chosen], raw[chosen])), 6)}],
+    }
+    fitted = root / "fitted" / TASK.task / "arm"
+    fitted.mkdir(parents=True)
+    write_json(fitted / "fit.json", {"runs": [run]})
+    site.example[["example_id", "split"]].assign(
+        y_true=label,
+        y_score=recalibration.apply(raw) + site.moved,
+        y_score_raw=raw,
+        seed=1,
+        k=none,
+        draw=none,
+    ).to_parquet(root / "predictions" / TASK.task / "arm.parquet", index=False)
 
 
 def _events(rng: np.random.Generator, example: pd.DataFrame, sick: np.ndarray) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from ml.leakage import tails
+from ml.leakage import differences, tails
 
 
 def exact_rank_tail(labels, score):
@@ -155,3 +155,42 @@ def test_the_smallest_difference_of_shares_is_where_the_bound_reaches_the_level(
         < tails.shares_tail((found - 1, 130), (10, 480), 0.2)
     )
     assert tails.shares_smallest(5, (10, 480), 0.2, 1e-7) == float("inf")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_difference_of_shares_is_never_bounded_below_its_exact_chance(seed):
+    rng = np.random.default_rng(seed)
+    n, m, allowed = int(rng.integers(8, 30)), int(rng.integers(8, 60)), float(rng.choice([0, 0.2, 0.5]))
+    first, second = (int(0.9 * n), n), (int(0.1 * m), m)
+    here, there = np.arange(n + 1)[:, None], np.arange(m + 1)[None, :]
+    seen = first[0] / n - second[0] / m
+    as_far = np.abs(here / n - there / m) >= seen - 1e-12
+    exact = max(
+        (stats.binom.pmf(here, n, share + allowed) * stats.binom.pmf(there, m, share))[as_far].sum()
+        for share in np.linspace(0, 1 - allowed, 41)
+    )
+    bound = differences.difference_tail(first, second, allowed)
+    assert exact <= bound <= 60 * exact
+    assert bound == differences.difference_tail(second, first, allowed)
+
+
+def test_the_smallest_difference_reaches_the_level_and_no_smaller_one_does():
+    reached = differences.difference_smallest(130, (10, 480), 0.2, 1e-7)
+    found = round((reached + 10 / 480) * 130)
+    assert differences.difference_tail((found, 130), (10, 480), 0.2) <= 1e-7
+    assert differences.difference_tail((found - 1, 130), (10, 480), 0.2) > 1e-7
+    assert differences.difference_smallest(5, (10, 480), 0.2, 1e-7) == float("inf")
+
+
+def test_looks_that_could_not_fire_need_no_part_and_the_others_hold_their_level():
+    rng = np.random.default_rng(12)
+    present = np.concatenate([np.full(300, 2), rng.integers(10, 60, 12)])
+    most = np.minimum(present, 50)
+    least = stats.hypergeom.sf(most - 1, 400, 50, present)
+    looks = differences.looks_that_count(least, 0.05)
+    assert looks == 12
+    fired = 0
+    for _ in range(400):  # of those who have each thing, cases as dealt
+        cases = rng.hypergeometric(50, 350, present)
+        fired += bool((stats.hypergeom.sf(cases - 1, 400, 50, present) <= 0.05 / looks).any())
+    assert 0 < fired / 400 <= 0.05
