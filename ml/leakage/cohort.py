@@ -3,6 +3,7 @@
 from ml.leakage.outcomes import IS_OUTCOME, plain_outcomes
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
+from ml.leakage.stays import make_stays
 from ml.task_definition import Criterion, Task
 
 # What was recorded and known by the end of the index day, and one fact of the snapshot: the data's end.
@@ -20,13 +21,23 @@ recorded as (
         on member.concept_set = criterion.concept_set
         and clinical_event.domain = criterion.domain
 ),
-entry as (
+entered as (
     select person_id, available_date as index_date
     from recorded
     where role = 'entry'
-    qualify row_number() over (
-        partition by person_id order by available_date, event_date, event_id
-    ) = 1
+    union
+    select person_id, start_date
+    from stay
+    where concept_set = $stay_set
+),
+ambiguous as (
+    select distinct person_id from stay where concept_set = $stay_set and is_ambiguous
+),
+entry as (
+    select person_id, index_date
+    from entered
+    where person_id not in (select person_id from ambiguous)
+    qualify not $is_first or row_number() over (partition by person_id order by index_date) = 1
 ),
 observed as (
     select entry.*, period.observation_period_start_date
@@ -36,7 +47,7 @@ observed as (
         and entry.index_date between period.observation_period_start_date
         and period.observation_period_end_date
     qualify row_number() over (
-        partition by entry.person_id
+        partition by entry.person_id, entry.index_date
         order by period.observation_period_start_date, period.observation_period_end_date desc
     ) = 1
 ),
@@ -53,7 +64,7 @@ expected as (
         and (
             study_period.last_tar_end_date is null
             or $ignores_the_end
-            or observed.index_date + $tar_end_days <= study_period.last_tar_end_date
+            or observed.index_date + $last_day <= study_period.last_tar_end_date
         )
         and not exists (
             select 1 from clinical_event
@@ -82,7 +93,9 @@ expected as (
         )
 ),
 stored as (
-    select person_id, index_date from cohort_of_all where task = $task
+    select person_id, index_date
+    from cohort_of_all
+    where task = $task and person_id not in (select person_id from ambiguous)
 )
 select
     count(*),
@@ -97,6 +110,7 @@ def _cohort(shown: Shown) -> Finding:
     task = shown.task
     if not (shown.published / "observed_period.parquet").exists():
         return Finding(0, 0, "The snapshot has no `observed_period`.")
+    make_stays(shown)
     rows = [*task.rows("entry"), *task.rows("forbid")]
     looked_at, found = shown.row(
         EXPECTED,
@@ -110,7 +124,9 @@ def _cohort(shown: Shown) -> Finding:
         sex=task.sex_concept_id,
         ignores_the_end=task.follow_up_policy == "negative",
         tar_start_days=task.tar_start_days,
-        tar_end_days=task.tar_end_days,
+        last_day=task.tar_start_days if task.tar_end == "visit_end" else task.tar_end_days,
+        stay_set=next((row.concept_set for row in rows if row.domain == "Stay"), None),
+        is_first=task.entry_limit == "first_ever",
         forbids_outcome=task.outcome_in_history == "forbid",
         washout_days=task.washout_days,
     )
@@ -118,23 +134,23 @@ def _cohort(shown: Shown) -> Finding:
 
 
 def _is_plain(task: Task) -> bool:
-    """Whether the cohort follows from first events alone: no stay, window, count, value or confirmation."""
+    """Whether the cohort follows from events and starts of stays: no window, count, value or confirmation."""
     return (
-        task.anchor == "event"
-        and task.entry_limit == "first_ever"
+        task.anchor in ("event", "visit_start")
+        and task.entry_limit in ("first_ever", "all")
         and task.index_rule == "anchor"
-        and task.tar_end == "days"
         and not task.rows("require")
         and not task.rows("confirm")
         and all(_is_of_a_set(row) for row in (*task.rows("entry"), *task.rows("forbid")))
-        and len(plain_outcomes(task)) == len(task.rows("outcome"))
+        and all(row.domain != "Stay" for row in task.rows("forbid"))
+        and (task.outcome_in_history != "forbid" or len(plain_outcomes(task)) == len(task.rows("outcome")))
     )
 
 
 def _is_of_a_set(row: Criterion) -> bool:
     more = (row.any_of, row.window_start_days, row.window_end_days, row.min_count, row.max_count,
             row.value_operator, row.value_concept_set, row.same_visit_as, row.min_length_days)  # fmt: skip
-    return row.domain not in ("Stay", "Death") and all(value is None for value in more)
+    return row.domain != "Death" and all(value is None for value in more)
 
 
 CHECKS = (
@@ -147,6 +163,6 @@ CHECKS = (
         "A source that left persons out for what came later.",
         _cohort,
         applies=lambda task, kinds: _is_plain(task),
-        otherwise="entry is not by a first event alone; the tests of the definitions hold it",
+        otherwise="entry is by more than events and starts of stays; the tests of the definitions hold it",
     ),
 )

@@ -22,14 +22,14 @@ from leakage.followed_site import (
     write,
 )  # fmt: skip
 from leakage.small_site import edit
-from ml.leakage import deaths, followup, labels, readings, right_edge
+from ml.leakage import cohort, deaths, followup, labels, readings, right_edge
 from ml.leakage.rates import few_tail, ratio_tail
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 from ml.task_definition import Task
 
 CHECKS = {
-    check.name: check for module in (labels, followup, deaths, right_edge, readings)
+    check.name: check for module in (labels, cohort, followup, deaths, right_edge, readings)
     for check in module.CHECKS
 }  # fmt: skip
 LABEL, REASON = "label_is_found_in_the_record", "missing_label_is_missing_in_the_record"
@@ -132,6 +132,18 @@ def test_persons_whose_visits_share_an_id_are_left_out_and_said(tmp_path):
     (row,) = look(root, LABEL, task=OF_STAY)
     assert (row.looked_at, row.found) == (1, 0)
     assert "1 examples of persons whose visits share an id" in row.cannot_see
+
+
+def test_a_cohort_of_admissions_is_found_and_who_was_left_out_is_missed(tmp_path):
+    name = "cohort_is_found_in_the_record"
+    moved = Person(0, stays=((0, 2), (3, 5)))  # one stay
+    root = write(tmp_path, OF_STAY, [Person(0, stays=((0, 6),)), moved, Person(0, stays=((0, 1),), dies=1)])
+    (row,) = look(root, name, task=OF_STAY)
+    assert (row.looked_at, row.found) == (3, 0)
+    edit(root / "published" / "cohort.parquet", lambda table: table.iloc[:2])
+    assert found(root, name, task=OF_STAY) == [1]
+    again = write(tmp_path / "again", OF_STAY, [Person(0, stays=((0, 6), (30, 35)))])
+    assert found(again, name, task=OF_STAY) == [1]
 
 
 def test_a_follow_up_that_is_painted_over_is_found(tmp_path):
