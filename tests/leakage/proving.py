@@ -109,11 +109,15 @@ class Planting:
         self._persons = persons
         self._clean: dict[tuple[int, str, int], list[Row]] = {}
 
+    def clean(self, seed: int) -> Site:
+        """Return the clean site of a seed, to read."""
+        return self._sites.clean(seed, self._persons)
+
     def run(self, name: str, seed: int) -> dict[str, Any]:
         """Plant a leak in a copy of the site of a seed and say which checks see it that did not before."""
         plant = PLANTS[name]
         dealt = FULL if plant.leak == DEALT else 0
-        clean, before = self._sites.clean(seed, self._persons), self._before(seed, plant.task, dealt)
+        clean, before = self.clean(seed), self._before(seed, plant.task, dealt)
         site = self._sites.copy(seed, self._persons, [plant.task])
         try:
             plant(site, np.random.default_rng(seed))
@@ -130,7 +134,7 @@ class Planting:
     def _before(self, seed: int, task: str, dealt: int) -> list[Row]:
         key = seed, task, dealt
         if key not in self._clean:
-            self._clean[key] = look(self._sites.clean(seed, self._persons), task, dealt=dealt)
+            self._clean[key] = look(self.clean(seed), task, dealt=dealt)
         return self._clean[key]
 
     def close(self) -> None:
@@ -144,10 +148,10 @@ def catalogue() -> Mapping[str, Leak]:
     return {leak.id: leak for leak in read_catalogue()}
 
 
-def _trace(clean: Site, planted: Site, plant: Plant) -> list[int] | None:
-    """Count the rows that only the fault leaves behind, without and with it; None where no row shows it."""
+def _trace(clean: Site, planted: Site, plant: Plant) -> list[int] | str:
+    """Count the rows that only the fault leaves behind, without and with it; words where none are counted."""
     if plant.name not in evidence.FOUND:
-        return None
+        return "code only" if plant.name in evidence.BY_SCORES else "not counted"
     return [evidence.found(site, plant) for site in (clean, planted)]
 
 

@@ -1,21 +1,31 @@
 """The mutation suite: its runner sees one plant and one clean world; the page quotes the record."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from benchmarks import leakage
+from benchmarks import leakage, leakage_run
 from benchmarks.leakage_page import page
+from benchmarks.leakage_record import recorded
+from leakage import sets
 from leakage.plants import PLANTS
 from leakage.proving import described, judged
+from leakage.warm import quickened
 
 # One dbt compilation serves all tests of the group.
 pytestmark = pytest.mark.xdist_group("definitions")
 ROOT = Path(__file__).resolve().parents[2]
 SEED, PERSONS, TASKS = 3, 1500, ("dhf_1y",)
+PLANT = "L08_history_of_the_outcome"
 NAMED, OTHER = "no_outcome_named_in_history", "no_outcome_in_the_input"
 
 
@@ -62,10 +72,11 @@ def test_an_error_is_told_without_its_message():
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One plant, one clean world, and a part that fails, in this process."""
     before = tempfile.tempdir
-    leakage.begin(tmp_path_factory.mktemp("sites"), PERSONS, TASKS)
-    jobs = [("plant", "L08_history_of_the_outcome", SEED), ("world", str(PERSONS), 0), ("plant", "none", 1)]
-    parts = [[list(job), leakage.run_part(job)] for job in jobs]
-    leakage.PLANTING[0].close()
+    leakage_run.begin(tmp_path_factory.mktemp("sites"), PERSONS, TASKS)
+    jobs = [("plant", PLANT, SEED), ("world", str(PERSONS), 0), ("plant", "none", 1)]
+    with quickened():
+        parts = [[list(job), leakage_run.run_part(job)] for job in jobs]
+    leakage_run.PLANTING[0].close()
     tempfile.tempdir = before
     return {
         "commit": "0" * 40,
@@ -89,21 +100,101 @@ def test_one_plant_is_caught_and_one_clean_world_is_not_blocked(run: dict[str, A
 
 
 def test_the_record_sums_what_was_run_and_says_what_was_not(run: dict[str, Any]):
-    record = leakage.recorded(run, [*run["jobs"][:2], ("world", "3000", 1)])
+    record = recorded(run, [*run["jobs"][:2], ("world", "3000", 1)])
     total = record["total"]
-    assert (total["planted"], total["caught"], total["not_caught"]) == (1, 1, 0)
+    assert (total["planted"], total["caught"], total["missed"]) == (1, 1, 0)
     assert (total["worlds"], total["tasks"]) == (1, 1)
+    assert record["sets"]["first"]["caught"] == 1
     assert not record["holds"]  # a world that was asked for was not run
     assert record["asked"]["worlds"] == 2
     assert "less than the full size" in page(record)
     assert str(ROOT) not in json.dumps(record)
-    assert leakage.recorded(run, run["jobs"][:2])["holds"]
+    assert recorded(run, run["jobs"][:2])["holds"]
 
 
-def test_all_plants_are_asked_for_on_each_seed():
+def seen(run: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The run with its plant planted on another seed, too, and this seen of it there."""
+    job, one = run["parts"][0]
+    more = [[job[0], job[1], SEED + 1], {**one, **changes}]
+    return {**run, "parts": [*run["parts"][:2], more]}
+
+
+def test_a_plant_that_is_missed_on_one_seed_does_not_hold_and_argued_it_does(run, monkeypatch):
+    jobs = [*run["jobs"][:2], ("plant", PLANT, SEED + 1)]
+    missed = seen(run, verdict="not_caught", by={}, blocks=False)
+    record = recorded(missed, jobs)
+    assert (record["total"]["missed"], record["holds"]) == (1, False)
+    assert record["kinds_without_a_plant_caught_on_every_seed"] == ["L08"]
+    monkeypatch.setattr(sets, "argued", lambda: {PLANT: "Nobody could."})
+    record = recorded(missed, jobs)
+    assert (record["total"]["caught"], record["total"]["argued"], record["total"]["missed"]) == (1, 1, 0)
+    assert "Nobody could." in page(record)
+    assert not record["argued_and_caught_on_every_seed"]
+    assert not record["holds"]  # no other plant of its kind is caught
+
+
+def test_an_argument_is_wrong_where_every_seed_is_caught(run, monkeypatch):
+    monkeypatch.setattr(sets, "argued", lambda: {PLANT: "Nobody could."})
+    record = recorded(seen(run), [*run["jobs"][:2], ("plant", PLANT, SEED + 1)])
+    assert record["argued_and_caught_on_every_seed"] == [PLANT]
+    assert not record["holds"]
+    assert f"Wrong: `{PLANT}`" in page(record)
+
+
+def test_each_set_is_told_apart(run, monkeypatch):
+    monkeypatch.setattr(sets, "sets", lambda: {PLANT: "second"})
+    record = recorded(run, run["jobs"][:2])
+    assert record["plants"][PLANT]["set"] == "second"
+    assert record["sets"].keys() == {"second"}
+    assert "second set" in page(record)
+
+
+def test_argued_plants_are_plants_each_with_a_sentence(tmp_path: Path, monkeypatch):
+    sets.argued.cache_clear()
+    assert sets.argued().keys() <= sets.sets().keys()
+    for rows in ("no_such_plant,Because.", f"{PLANT},", f"{PLANT},Because.\n{PLANT},Because."):
+        file = tmp_path / "argued.csv"
+        file.write_text(f"plant,why\n{rows}\n", encoding="utf-8")
+        monkeypatch.setattr(sets, "ARGUED", file)
+        sets.argued.cache_clear()
+        with pytest.raises(ValueError, match="once, with a sentence"):
+            sets.argued()
+    sets.argued.cache_clear()
+
+
+def test_all_plants_of_both_sets_are_asked_for_on_each_seed():
     jobs = leakage.plant_jobs(2)
     assert len(set(jobs)) == len(jobs) == 2 * len(PLANTS)
     assert [int(size) for _, size, _ in leakage.world_jobs(4)] == [1500, 3000, 6000, 1500]
+
+
+def test_two_processes_stay_busy_and_share_no_seed_while_there_are_others():
+    jobs = [("plant", name, seed) for seed in (1, 2, 3) for name in "abcd"] + leakage.world_jobs(6)
+    queue, given = leakage_run.Queue(jobs), []
+    for turn in range(len(jobs)):
+        given.append((turn % 2, queue.take(turn % 2)))
+    assert sorted(job for _, job in given) == sorted(jobs)
+    assert queue.take(0) is None
+    by_seed = {seed: {process for process, (kind, _, own) in given if kind == "plant" and own == seed}
+               for seed in (1, 2, 3)}  # fmt: skip
+    assert by_seed == {1: {0}, 2: {1}, 3: {0}}
+
+
+def test_a_signal_ends_the_processes_and_what_is_done_is_kept(tmp_path: Path):
+    kept = tmp_path / "run.json"
+    command = [sys.executable, "-m", "benchmarks.leakage", "--plants", "--worlds", "3", "--run", str(kept)]
+    command += ["--results", str(tmp_path / "results.json")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        children = psutil.Process(process.pid)
+        workers: list[psutil.Process] = []
+        while len(workers) < 3 and process.poll() is None:  # two, and the one that tracks what they share
+            workers = children.children()
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert not psutil.wait_procs(workers, timeout=10)[1]
+    assert not list(tmp_path.glob("proof-leakage-*"))
 
 
 def test_a_run_of_other_sites_is_not_taken_on(tmp_path: Path):
