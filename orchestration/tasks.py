@@ -35,10 +35,21 @@ def blocked_by(platform: Platform, task: str) -> str | None:
     more = {name: f" ({words})" for name, words in record.metadata["reasons"].items()}
     failed = [f"check `{row['name']}` failed{more.get(row['name'], '')}" for row in failed_blocks(record)]
     quality = failed_blocks(upstream(platform, "quality", verify=False))
-    failed += [
-        f"check `{row['name']}` of data quality failed" for row in quality if row["task"] in ("", task)
-    ]
+    names = [row["name"] for row in quality if row["task"] in ("", task)]
+    failed += [f"{words} of data quality failed" for words in _together(names)]
     return "; ".join(failed) or None
+
+
+def _together(names: Iterable[str]) -> list[str]:
+    """Name a check once, however many tables or splits it failed on."""
+    of_check: dict[str, list[str]] = {}
+    for name in names:
+        check, _, part = name.partition(" (")
+        of_check.setdefault(check, []).append(part.rstrip(")"))
+    return [
+        f"check `{check} ({', '.join(parts)})`" if parts[0] else f"check `{check}`"
+        for check, parts in of_check.items()
+    ]
 
 
 def refusal_by(platform: Platform, task: str, inputs: Iterable[ModelInput]) -> dict[str, str] | None:

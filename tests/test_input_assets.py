@@ -100,6 +100,17 @@ def test_data_of_a_task_that_were_judged_unfit_stop_its_arms_and_no_others(platf
     assert blocked_by(platform, "t") == (words if stops else None)
 
 
+def test_a_check_that_failed_on_many_tables_is_named_once(platform):
+    names = ("rows_hardly_change (death)", "rows_hardly_change (measurement)", "sex_hardly_changes")
+    checks = [{"name": name, "task": "", "severity": "block", "passed": False} for name in names]
+    store_record(platform.home, "t/examples")
+    store_record(platform.home, "quality", checks=checks)
+    assert blocked_by(platform, "t") == (
+        "check `rows_hardly_change (death, measurement)` of data quality failed;"
+        " check `sex_hardly_changes` of data quality failed"
+    )
+
+
 def test_an_embedding_knows_its_store_unless_none_was_made(platform):
     (shown,) = read_by(platform, "frozen")
     assert embedding_store(platform, "t", shown) is None

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from urllib.parse import unquote
 
 import duckdb
 import jinja2
@@ -149,7 +150,12 @@ def test_great_expectations_judges_each_count_and_never_passes_nothing(judged):
 def test_the_pages_show_counts_beside_their_limits_and_ask_no_other_server(judged):
     _, site = judged
     pages = {file: file.read_text(encoding="utf-8") for file in site.rglob("*.html")}
-    assert (site / "index.html") in pages
+    first = pages[site / "index.html"]
+    links = re.findall(r'<a href="([^"]+)">', first)
+    assert len(links) == 2 and all((site / unquote(link)).exists() for link in links)
+    assert "A row has its person, start date and concept, measurement\n(blocks)" in first
+    assert "The visit that a row names is there and is its person&#39;s, measurement\n(warns)" in first
+    assert "text-danger::before" in first
     shown = "".join(pages.values())
     assert "of 4,000 looked at; allowed: 5 %" in shown
     assert "Nothing to look at, so not passed" in shown

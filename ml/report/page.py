@@ -93,8 +93,8 @@ def summary_lines(facts: ReportFacts, given: Mapping[str, pd.DataFrame]) -> list
         lines += ["  No arm was scored on this task."] if not best else []
     lines += [""] if facts.refusals else []
     lines += [
-        f"Refused: {one.arm or 'every arm'} on {one.task or 'every task'}: {one.reason}"
-        for one in facts.refusals
+        f"Refused: {arms} on {task}: {reason}"
+        for arms, task, reason in words.refusals_in_words(facts.refusals)
     ]
     counts = words.check_counts(whole["checks"])
     told = [

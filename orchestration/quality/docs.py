@@ -2,9 +2,12 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
+
+import jinja2
 
 from orchestration.expectations import RAISED
 
@@ -20,8 +23,26 @@ table { border-collapse: collapse; width: 100%; }
 td, th { border-top: 1px solid #ddd; padding: .3rem .6rem; text-align: left; }
 .text-danger { color: #b00020; }
 .text-success { color: #00703c; }
+i.text-danger::before { content: "failed"; font-style: normal; font-weight: 700; }
+i.text-success::before { content: "passed"; font-style: normal; }
+body:has(#option2:checked) .ge-section:has(i.text-success):not(:has(i.text-danger)) { display: none; }
 .modal, .walkthrough-card, .navbar, .dropdown-menu, .cooltip, button, footer { display: none; }
 </style>
+"""
+INDEX = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Data quality</title></head><body>
+<h1>Data quality</h1>
+<p>Suites of all rows warn, those of a task decide whether its arms may learn. Each opens on its checks, with
+what they looked at, found and allowed. Counts are not suppressed: this page does not leave the home.</p>
+<table><tr><th>Suite</th><th>Passed</th><th>Failed</th><th>Nothing to look at</th><th>What failed</th></tr>
+{% for suite in suites %}
+<tr><td>{% if suite.page %}<a href="{{ suite.page }}">{{ suite.name }}</a>
+{% else %}{{ suite.name }}{% endif %}</td>
+<td>{{ suite.passed }}</td><td>{{ suite.failed | length }}</td><td>{{ suite.idle }}</td>
+<td>{% for row in suite.failed %}<div class="text-danger">{{ row.claim }}
+({{ {"block": "blocks", "warn": "warns"}.get(row.severity, "signed off") }})</div>{% endfor %}</td></tr>
+{% endfor %}
+</table></body></html>
 """
 
 
@@ -46,6 +67,7 @@ def judge_suites(rows: Sequence[dict[str, Any]], site: Path) -> list[dict[str, A
         suites.setdefault(_suite_name(row), []).append(row)
     judged = [row for name, part in suites.items() for row in _judge_suite(context, source, name, part)]
     context.build_data_docs(site_names=["quality"])
+    (site / "index.html").write_text(_index(suites, judged, site), encoding="utf-8")
     for page in sorted(site.rglob("*.html")):
         whole = FOREIGN.sub("", page.read_text(encoding="utf-8"))
         page.write_text(whole.replace("</head>", STYLE + "</head>", 1), encoding="utf-8")
@@ -96,6 +118,27 @@ def _judge_suite(context: Any, source: Any, name: str, rows: list[dict[str, Any]
             raise RuntimeError(RAISED)
         held[one.expectation_config.kwargs["column"]] = bool(one.success)
     return [{**row, "passed": bool(row["looked_at"]) and held[_column(row)]} for row in rows]
+
+
+def _index(names: Iterable[str], judged: Sequence[dict[str, Any]], site: Path) -> str:
+    """The first page: each suite with what it found. Great Expectations' own is empty without its scripts."""
+    suites: list[dict[str, Any]] = []
+    for name in names:
+        rows = [row for row in judged if _suite_name(row) == name]
+        looked = [row for row in rows if row["looked_at"]]
+        page = next(site.glob(f"validations/{name}/**/*.html"), None)
+        suites.append(
+            {
+                "name": name,
+                "page": page and quote(page.relative_to(site).as_posix()),
+                "passed": sum(row["passed"] for row in looked),
+                "failed": sorted(
+                    (row for row in looked if not row["passed"]), key=lambda row: row["severity"] != "block"
+                ),
+                "idle": len(rows) - len(looked),
+            }
+        )
+    return jinja2.Environment(autoescape=True).from_string(INDEX).render(suites=suites)
 
 
 def _suite_name(row: dict[str, Any]) -> str:

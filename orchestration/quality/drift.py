@@ -103,7 +103,9 @@ def _design_effect(rows: int, persons: int) -> float:
 def _size(name: str, n: int, m: int, design_effect: float = 1) -> Statistic:
     """A count may shrink by less than it may grow before it stops a run: 20% and 50%."""
     spread = float(np.sqrt(design_effect * (n + m))) / max(n, 1)
-    claim = name.replace("_", " ").capitalize()
+    what = name.partition("_hardly")[0].replace("_", " ").capitalize()
+    part = name.partition(" (")[2].rstrip(")")
+    claim = f"{what} are about as many as in the landing before{f', {part}' if part else ''}"
     return Statistic(name, "", claim, n + m, abs(m - n) / max(n, 1), spread, 0.10, 0.20 if m < n else 0.50)
 
 
