@@ -126,7 +126,7 @@ def _unseen(name: str, labels: np.ndarray, part: float) -> str:
 
     n_cases = int(labels.sum())
     error = np.sqrt((len(labels) + 1) / (12 * n_cases * (len(labels) - n_cases)))
-    shortfall = stats.norm.isf(part) * error
+    shortfall = stats.t.isf(part, max(1, min(n_cases, len(labels) - n_cases) - 1)) * error
     return (
         f"{name}: a share above {SHARE_EXPLAINED} that comes to less than about {shortfall:.2g} of AUROC more"
         " than that."
