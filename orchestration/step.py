@@ -24,6 +24,7 @@ from orchestration.lock import take
 from orchestration.platform import Platform, now
 
 SHOWN_OF_CHECK = ("looked_at", "found", "limit", "note", "cannot_see")
+SEVERITIES = ("block", "signed_off", "warn")
 NOTHING = " (there was nothing to look at)"
 WEIGHT_GUARDS = ("weights_differ", "tokenizer_of_another_model")
 
@@ -177,11 +178,8 @@ def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetChec
         asset_key=asset_key,
         passed=bool(row["passed"]),
         severity=severity,
-        description=outcome(row),
-        metadata={
-            "outcome": outcome(row),
-            **{name: row[name] for name in SHOWN_OF_CHECK if row.get(name, "") != ""},
-        },
+        description=outcome(row) if row["passed"] else f"{outcome(row)}. {row.get('note', '')}".rstrip(),
+        metadata={name: row[name] for name in SHOWN_OF_CHECK if row.get(name, "") != ""},
     )
 
 
@@ -200,21 +198,23 @@ def judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what an asset's page says of its checks: how many came to what, and those that failed."""
     if not rows:
         return {}
-    order = ("failed: it stops", "failed: the study", "failed: a warning")
-    failed = [row for row in rows if outcome(row).startswith(order)]
-    failed.sort(key=lambda row: [outcome(row).startswith(words) for words in order].index(True))
-    counted = Counter(outcome(row) for row in rows)
+    failed = [row for row in rows if not row["passed"] and (row["looked_at"] or row["severity"] == "block")]
+    failed.sort(key=lambda row: SEVERITIES.index(row["severity"]))
+    stopping = [f"`{row['name']}`" for row in failed if row["severity"] == "block"]
+    counted = Counter(outcome(row) for row in [*failed, *rows])
+    counted.subtract(Counter(outcome(row) for row in failed))
     table = [
         {
             "check": f"`{row['name']}`",
-            "outcome": outcome(row),
+            "if it fails": {"block": "stops", "warn": "warns"}.get(row["severity"], "signed off"),
             **{name: row[name] for name in ("looked_at", "found", "limit")},
             "note": row.get("note") or row.get("claim", ""),
         }
         for row in failed
     ]
     return {
-        "checks": "; ".join(f"{n} {words}" for words, n in sorted(counted.items())),
+        "checks": "; ".join(f"{n} {words}" for words, n in counted.items()),
+        **({"stopped_by": ", ".join(stopping)} if stopping else {}),
         **({"failed_checks": _shown(table)} if table else {}),
     }
 
