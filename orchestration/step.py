@@ -200,7 +200,10 @@ def judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {}
     failed = [row for row in rows if not row["passed"] and (row["looked_at"] or row["severity"] == "block")]
     failed.sort(key=lambda row: SEVERITIES.index(row["severity"]))
-    stopping = [f"`{row['name']}`" for row in failed if row["severity"] == "block"]
+    named = {
+        what: ", ".join(f"`{row['name']}`" for row in failed if row["severity"] == severity)
+        for what, severity in zip(("stopped_by", "signed_off_checks", "warned_by"), SEVERITIES, strict=True)
+    }
     counted = Counter(outcome(row) for row in [*failed, *rows])
     counted.subtract(Counter(outcome(row) for row in failed))
     table = [
@@ -214,7 +217,7 @@ def judged(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ]
     return {
         "checks": "; ".join(f"{n} {words}" for words, n in counted.items()),
-        **({"stopped_by": ", ".join(stopping)} if stopping else {}),
+        **{what: names for what, names in named.items() if names},
         **({"failed_checks": _shown(table)} if table else {}),
     }
 

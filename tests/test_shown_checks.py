@@ -37,7 +37,8 @@ def test_each_outcome_is_said_in_words_of_its_own(row, words):
 def test_the_page_of_an_asset_tables_its_failures_those_that_stop_first():
     shown = judged([HELD, WARNED, IDLE, SIGNED, LEAK])
     assert shown["checks"].startswith(f"1 {outcome(LEAK)}; 1 {outcome(SIGNED)}; 1 {outcome(WARNED)}; 1 ")
-    assert shown["stopped_by"] == "`no_code_gives_the_outcome_away`"
+    named = [shown[what] for what in ("stopped_by", "signed_off_checks", "warned_by")]
+    assert named == [f"`{one['name']}`" for one in (LEAK, SIGNED, WARNED)]
     lines = shown["failed_checks"].value.splitlines()
     assert [line.split("`")[1] for line in lines[2:]] == [one["name"] for one in (LEAK, SIGNED, WARNED)]
     assert "| 576 | 1 | 0 | share of cases: 1. |" in lines[2]
