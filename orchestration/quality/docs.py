@@ -32,8 +32,9 @@ body:has(#option2:checked) .ge-section:has(i.text-success):not(:has(i.text-dange
 INDEX = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Data quality</title></head><body>
 <h1>Data quality</h1>
-<p>Suites of all rows warn; those of a task, and drift, decide whether arms may learn. Each opens on its checks, with
-what they looked at, found and allowed. Counts are not suppressed: this page does not leave the home.</p>
+<p>Suites of all rows warn; those of a task, and drift, decide whether arms may learn.
+Each opens on its checks, with what they looked at, found and allowed.
+Counts are not suppressed: this page does not leave the home.</p>
 <table><tr><th>Suite</th><th>Passed</th><th>Failed</th><th>Nothing to look at</th><th>What failed</th></tr>
 {% for suite in suites %}
 <tr><td>{% if suite.page %}<a href="{{ suite.page }}">{{ suite.name }}</a>
