@@ -180,8 +180,9 @@ def suppress_checks(
 
 def _is_of_rows(names: pd.Series) -> pd.Series:
     """Whether a check of data quality counts the rows of an event table, of which a person has any number."""
-    of_table = names.str.extract(r" \((\w+)\)$", expand=False).isin(EVENT_TABLES)
-    return of_table & ~names.str.startswith("person_has_a_row")
+    words = names.astype(str)  # of no row they have no type
+    of_table = words.str.extract(r" \((\w+)\)$", expand=False).isin(EVENT_TABLES)
+    return of_table & ~words.str.startswith("person_has_a_row")
 
 
 def suppress_curves(curves: pd.DataFrame) -> pd.DataFrame:
