@@ -21,7 +21,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any
 
 def test_manifest_holds_no_path_of_a_source(parsed: tuple[str, dict[str, Any]]) -> None:
     text, manifest = parsed
-    assert len(manifest["sources"]) == 11
+    assert len(manifest["sources"]) == 13
     assert "secret" not in text
 
 
