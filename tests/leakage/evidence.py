@@ -1,6 +1,6 @@
 """Whether a plant did what it says: a count by a direct query, on the clean site and on the planted one.
 
-The queries stand in `evidence.toml`.
+The queries stand in `evidence.toml`, those of the second set in `evidence_second.toml`.
 
     cd tests && PYTHONPATH=.. python -m leakage.evidence 4000 1 [names]
 """
@@ -14,12 +14,18 @@ import pandas as pd
 
 from leakage import pipeline
 from leakage.plants import PLANTS, Plant
+from leakage.sets import sets
 from leakage.site import Site, Sites
 
-FOUND: dict[str, str] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+FOUND: dict[str, str] = {
+    name: query
+    for file in ("evidence.toml", "evidence_second.toml")
+    for name, query in tomllib.loads(Path(__file__).with_name(file).read_text(encoding="utf-8")).items()
+}
 # What no stored row shows, only what the planted code does: the log, bins, and scores that agree too well.
 BY_SCORES = (
     "L27_bins_fitted_on_all",
+    "L28_boosting_stops_on_held_out",
     "L28_held_out_read_again_and_again",
     "L38_held_out_labels_fitted_in_silence",
     "L38_chosen_by_held_out_in_silence",
@@ -52,7 +58,7 @@ def main(persons: int, seed: int, names: list[str]) -> int:
     """
     sites = Sites()
     clean, left_nothing = sites.clean(seed, persons), 0
-    for name in names or sorted(PLANTS):
+    for name in names or sorted(sets()):
         plant = PLANTS[name]
         site = sites.copy(seed, persons, [plant.task])
         plant(site, np.random.default_rng(seed))

@@ -8,13 +8,14 @@ import pytest
 
 from leakage import evidence
 from leakage.plants import PLANTS, Plant
+from leakage.sets import SETS, sets
 from leakage.site import Site, Sites
 from ml.artefact import manifest
 
 # One dbt compilation serves all tests of the group.
 pytestmark = pytest.mark.xdist_group("definitions")
 TASK, SEED, PERSONS = "dhf_1y", 3, 2000
-OF_TASK = [plant for plant in PLANTS.values() if plant.task == TASK]
+OF_TASK = [PLANTS[name] for name in sets() if PLANTS[name].task == TASK]
 # In code and in data; `make proof-leakage` plants every one in full.
 WHOLE = ("L02_index_day_is_shown", "L27_arms_fitted_on_held_out_too", "L34_text_tells_the_outcome")
 
@@ -43,10 +44,11 @@ def changed(site: Site, clean: Site) -> list[Path]:
     ]
 
 
-def test_the_set_is_wide_and_each_plant_can_be_counted():
-    kinds = {plant.leak for plant in PLANTS.values()}
-    assert len(kinds) >= 26
-    assert kinds <= {f"L{n:02d}" for n in range(1, 40)}
+def test_each_set_is_wide_and_each_plant_can_be_counted():
+    for which in SETS:
+        kinds = {PLANTS[name].leak for name, of in sets().items() if of == which}
+        assert len(kinds) >= 26, which
+        assert kinds <= {f"L{n:02d}" for n in range(1, 40)}
     assert {*evidence.FOUND, *evidence.BY_SCORES} == set(PLANTS)
 
 
@@ -54,7 +56,8 @@ def test_the_set_is_wide_and_each_plant_can_be_counted():
 def test_a_plant_changes_what_its_level_says(sites: Sites, plant: Plant, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Site, "rebuild", lambda *_: None)  # what follows is not asked here
     site = planted(sites, plant)
-    assert bool(site.sql or site.code) == (plant.level == "code")
+    own_seeds = site.seeds != sites.clean(SEED, PERSONS).seeds
+    assert bool(site.sql or site.code or own_seeds) == (plant.level == "code")
     if plant.level == "data":
         assert changed(site, sites.clean(SEED, PERSONS))
     sites.forget(site)
