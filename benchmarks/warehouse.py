@@ -53,7 +53,7 @@ PARTS = {
     ),
     # counts of quality and the rest, after all else
     "quality": (
-        ["path:models"],
+        ["+path:models"],
         ["+attrition", "+label", "+label_count", "+example_input", "+clinical_event"],
     ),
 }

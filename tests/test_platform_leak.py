@@ -1,6 +1,7 @@
 """A leak on its way through the platform: refused by its check, the other task ends; signed off, it runs."""
 
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -94,7 +95,7 @@ def test_a_leak_refuses_every_arm_of_its_task_and_the_other_ends(runs: tuple[End
     assert blocked.refusals == {"dhf_1y": f"check `{CHECK}` failed"}
     assert blocked.predictions == blocked.fitted == {"gi_bleed_1y"}
     assert set(blocked.metrics["task"]) == {"gi_bleed_1y"}
-    assert f"Refused: count_lr on dhf_1y: leakage: check `{CHECK}` failed" in blocked.said
+    assert f"Refused: chance, count_lr on dhf_1y: leakage: check `{CHECK}` failed" in blocked.said
 
 
 def test_the_report_names_the_check_what_it_looked_at_and_found(runs: tuple[Ended, Ended]) -> None:
@@ -103,8 +104,13 @@ def test_the_report_names_the_check_what_it_looked_at_and_found(runs: tuple[Ende
     assert (row["severity"], bool(row["passed"])) == ("block", False)
     assert row["looked_at"] > 300 and row["found"] >= 1
     assert bool(blocked.row("gi_bleed_1y")["passed"])
-    failed = blocked.page.partition('<tr class="failed">')[2].partition("</tr>")[0]
-    assert WORDS in failed and "dhf_1y" in failed and "blocked" in failed
+    section = blocked.page.partition('id="refusals"')[2].partition("</section>")[0]
+    assert "<strong>chance, count_lr</strong> on dhf_1y" in section
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", section.partition('<tr class="failed">')[2])
+    assert WORDS in cells[0] and "is had by cases alone" in cells[0]
+    assert cells[1:5] == ["dhf_1y", str(row["looked_at"]), "1", "0"]
+    table = blocked.page.partition('id="checks"')[2].partition('<tr class="failed">')[2].partition("</tr>")[0]
+    assert WORDS in table and "dhf_1y" in table and "blocked" in table
     assert "What the leakage checks could not have seen" in blocked.page
 
 
