@@ -12,8 +12,8 @@ from ml.leakage.shown import Shown
 
 # Deaths a person-year that no population stays below, by age from: a tenth of what women of Nagano died of
 # in 1975-79 (0.0163, 0.0292, 0.0555, 0.1064 and 0.1772; Japanese Mortality Database, National Institute of
-# Population and Social Security Research, females 5x5). A tenth leaves room for how mortality has fallen since
-# and for a healthy clientele. Nobody is expected to die before 65.
+# Population and Social Security Research, females 5x5). A tenth leaves room for how mortality has fallen and
+# for a healthy clientele. Nobody is expected to die before 65.
 LOWEST = {65: 0.0016, 70: 0.0029, 75: 0.0055, 80: 0.0106, 85: 0.0177}
 
 # Years observed in each age band, periods that overlap counted once; deaths known from the first band on.
