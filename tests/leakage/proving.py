@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from leakage import evidence, pipeline
-from leakage.plants import PLANTS, Plant
+from leakage.plants import Plant
+from leakage.sets import plant_named
 from leakage.site import Site, Sites, make_site
 from ml.inputs.examples import split_counts
 from ml.inputs.view import CountOptions
@@ -115,7 +116,7 @@ class Planting:
 
     def run(self, name: str, seed: int) -> dict[str, Any]:
         """Plant a leak in a copy of the site of a seed and say which checks see it that did not before."""
-        plant = PLANTS[name]
+        plant = plant_named(name)
         dealt = FULL if plant.leak == DEALT else 0
         clean, before = self.clean(seed), self._before(seed, plant.task, dealt)
         site = self._sites.copy(seed, self._persons, [plant.task])

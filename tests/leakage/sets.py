@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from leakage.plants import PLANTS
+from leakage.plants import PLANTS, Plant
 
 SETS = ("first", "second")
 SECOND = "plants_second"
@@ -27,6 +27,16 @@ def sets() -> Mapping[str, str]:
     return {
         name: SETS[plant.act.__module__.startswith(f"leakage.{SECOND}")] for name, plant in PLANTS.items()
     }
+
+
+def plant_named(name: str) -> Plant:
+    """Return a plant of either set; PLANTS alone knows only the modules that were imported.
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    sets()
+    return PLANTS[name]
 
 
 @cache

@@ -168,6 +168,17 @@ def test_all_plants_of_both_sets_are_asked_for_on_each_seed():
     assert [int(size) for _, size, _ in leakage.world_jobs(4)] == [1500, 3000, 6000, 1500]
 
 
+def test_a_process_that_imported_nothing_else_knows_the_plants_of_both_sets():
+    last = max(name for name, which in sets.sets().items() if which == "second")
+    code = f"from leakage.sets import plant_named; print(plant_named({last!r}).name)"
+    tests = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tests, env=os.environ | {"PYTHONPATH": f"{tests}:{ROOT}"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == last
+
+
 def test_two_processes_stay_busy_and_share_no_seed_while_there_are_others():
     jobs = [("plant", name, seed) for seed in (1, 2, 3) for name in "abcd"] + leakage.world_jobs(6)
     queue, given = leakage_run.Queue(jobs), []
