@@ -43,10 +43,12 @@ def page(record: Mapping[str, Any]) -> str:
             "",
             *_kinds(record),
             "",
+            *_unseen(record),
             "### Argued",
             "",
-            "No check can honestly see these plants, each for the reason that `tests/leakage/argued.csv`",
-            "gives. An argument is wrong where its plant is caught on every seed all the same.",
+            "No check can honestly see these plants of the first set, each for the reason that",
+            "`tests/leakage/argued.csv` gives. An argument is wrong where its plant is caught on every",
+            "seed all the same.",
             "",
             *_argued(record),
             "",
@@ -138,6 +140,24 @@ def _kinds(record: Mapping[str, Any]) -> list[str]:
     if not uncaught:
         return ["Each kind of leak that names checks has a plant that is caught on every seed."]
     return [f"No plant of these kinds is caught on every seed: {', '.join(uncaught)}."]
+
+
+def _unseen(record: Mapping[str, Any]) -> list[str]:
+    """What the second set measures, with Wilson's interval over its plants."""
+    if "second" not in record["sets"]:
+        return []
+    from scipy import stats
+
+    own = record["sets"]["second"]
+    caught, plants = own["plants_caught_on_every_seed"], own["plants"]
+    interval = stats.binomtest(caught, plants).proportion_ci(method="wilson")
+    return [
+        "The second set measures what the checks see of leaks that they were not written for, so its",
+        f"misses are neither mended before the record nor argued: of its plants {caught} of {plants} are",
+        f"caught on every seed, {caught / plants:.0%} (95% interval {interval.low:.0%} to",
+        f"{interval.high:.0%} if plants were a sample of leaks, which they are not).",
+        "",
+    ]
 
 
 def _argued(record: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Both sets of plants, and which plants no check can honestly see.
+"""Both sets of plants, and which plants of the first no check can honestly see.
 
 The first set is in `plants/`; the second, added when the checks were done, in `plants_second/`.
 """
@@ -44,11 +44,12 @@ def argued() -> Mapping[str, str]:
     """Return why no check can honestly see a plant, by its name, for those of `argued.csv`.
 
     Raises:
-        ValueError: a row names no plant, one twice, or says nothing.
+        ValueError: a row names no plant of the first set, one twice, or says nothing.
     """
     with ARGUED.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, strict=True))
     why = {row["plant"]: row["why"].strip() for row in rows}
-    if len(why) < len(rows) or not all(why.values()) or why.keys() - sets().keys():
-        raise ValueError(f"{ARGUED.name}: each row is a plant of one of the sets, once, with a sentence")
+    first = {name for name, which in sets().items() if which == "first"}
+    if len(why) < len(rows) or not all(why.values()) or why.keys() - first:
+        raise ValueError(f"{ARGUED.name}: each row is a plant of the first set, once, with a sentence")
     return why

@@ -149,10 +149,31 @@ def test_each_set_is_told_apart(run, monkeypatch):
     assert "second set" in page(record)
 
 
+def test_the_second_set_measures_and_the_first_must_hold(run, monkeypatch):
+    monkeypatch.setattr(sets, "argued", lambda: {})
+    (job, caught), world = run["parts"][:2]
+    missed = {**caught, "verdict": "not_caught", "by": {}, "blocks": False}
+    other = "L08_sequela_of_the_outcome"
+    parts = [[["plant", other, SEED], caught], world, [job, missed]]
+    jobs = [("plant", other, SEED), tuple(world[0]), tuple(job)]
+    for missed_is_of, holds in (("first", False), ("second", True)):
+        monkeypatch.setattr(sets, "sets", lambda which=missed_is_of: {other: "first", PLANT: which})
+        record = recorded({**run, "parts": parts}, jobs)
+        assert record["holds"] is holds
+        assert record["total"]["missed"] == 1
+    assert "0 of 1 are caught on every seed, 0% (95% interval 0% to 79%" in " ".join(page(record).split("\n"))
+
+
 def test_argued_plants_are_plants_each_with_a_sentence(tmp_path: Path, monkeypatch):
     sets.argued.cache_clear()
-    assert sets.argued().keys() <= sets.sets().keys()
-    for rows in ("no_such_plant,Because.", f"{PLANT},", f"{PLANT},Because.\n{PLANT},Because."):
+    second = next(name for name, which in sets.sets().items() if which == "second")
+    assert second not in sets.argued().keys() <= sets.sets().keys()
+    for rows in (
+        f"{second},Because.",
+        "no_such_plant,Because.",
+        f"{PLANT},",
+        f"{PLANT},Because.\n{PLANT},Because.",
+    ):
         file = tmp_path / "argued.csv"
         file.write_text(f"plant,why\n{rows}\n", encoding="utf-8")
         monkeypatch.setattr(sets, "ARGUED", file)
