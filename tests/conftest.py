@@ -12,6 +12,18 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
+# Groups of tests that stay with one worker, the longest first: begun last, they leave the other one waiting.
+LONG_GROUPS = ("platform", "leak", "definitions", "gibleed")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long groups; everything else keeps its order."""
+
+    def place(item: pytest.Item) -> int:
+        mark = item.get_closest_marker("xdist_group")
+        return LONG_GROUPS.index(mark.args[0]) if mark else len(LONG_GROUPS)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
