@@ -1,7 +1,5 @@
 """Late arrival: what a refresh brought of days that the snapshot before it had closed (L05)."""
 
-from pathlib import Path
-
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 
@@ -44,7 +42,7 @@ from by_table
 
 
 def _late(shown: Shown) -> Finding:
-    earlier = _earlier(shown)
+    earlier = shown.earlier
     if earlier is None:
         return Finding(0, 0, "There is no earlier snapshot.")
     looked_at, found, late = shown.row(
@@ -56,17 +54,6 @@ def _late(shown: Shown) -> Finding:
         share=LATE_SHARE,
     )
     return Finding(looked_at, found, f"Late: {late}." if late else "")
-
-
-def _earlier(shown: Shown) -> Path | None:
-    """Return the latest snapshot that the home keeps beside the one in force."""
-    kept = shown.root / "snapshots"
-    others = [
-        folder
-        for folder in (kept.iterdir() if kept.is_dir() else ())
-        if (folder / "clinical_event.parquet").exists() and folder.resolve() != shown.published.resolve()
-    ]
-    return max(others, key=lambda folder: folder.stat().st_mtime, default=None)
 
 
 CHECKS = (

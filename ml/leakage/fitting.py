@@ -35,7 +35,7 @@ def _arms(shown: Shown) -> list[Finding]:
 CHECKS = (
     LeakCheck(
         "views_are_fitted_on_train",
-        ("L27",),
+        ("L27", "L39"),
         "blocks",
         "Columns, bins and vocabularies, fitted again on the train persons of the snapshot alone, are those"
         " that every example is shown with.",

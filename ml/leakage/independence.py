@@ -14,7 +14,19 @@ def _own_split(shown: Shown) -> Finding:
         " left join cohort on example.example_id = cohort.example_id"
         " left join label on example.example_id = label.example_id"
     )
-    return Finding(looked_at, found)
+    return Finding(looked_at, found + _moved(shown))
+
+
+def _moved(shown: Shown) -> int:
+    """Count examples of persons whom the snapshot before had in another split: the judged are learnt from."""
+    if shown.earlier is None:
+        return 0
+    (moved,) = shown.row(
+        "select count(*) from example inner join read_parquet($earlier) as earlier"
+        " on example.person_id = earlier.person_id where example.split <> earlier.split",
+        earlier=str(shown.earlier / "split.parquet"),
+    )
+    return moved
 
 
 def _scored(shown: Shown) -> list[Finding]:
@@ -47,10 +59,11 @@ def _scored(shown: Shown) -> list[Finding]:
 CHECKS = (
     LeakCheck(
         "examples_are_as_published",
-        ("L21", "L24", "L39"),
+        ("L17", "L21", "L24", "L39"),
         "blocks",
-        "Each example has the person, index, label and split that this snapshot gives it.",
-        "A split that the snapshot already has wrong.",
+        "Each example has the person, index, label and split that this snapshot gives it, and no other split"
+        " than the snapshot before gave its person.",
+        "A split that was wrong from the first snapshot on.",
         _own_split,
     ),
     LeakCheck(

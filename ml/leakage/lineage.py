@@ -251,7 +251,7 @@ CHECKS = (
     ),
     LeakCheck(
         "inputs_are_made_of_the_past_alone",
-        ("L01", "L02", "L03", "L04", "L06", "L11", "L12", "L34", "L35"),
+        ("L01", "L02", "L03", "L04", "L06", "L11", "L12", "L27", "L34", "L35", "L37", "L39"),
         "blocks",
         "A sample of persons whose record was cut to what was known at the index gives the same texts,"
         " sequences and counts, to the byte.",

@@ -72,6 +72,17 @@ class Shown:
         return self.root / "published"
 
     @property
+    def earlier(self) -> Path | None:
+        """The latest snapshot that the home keeps beside the one in force."""
+        kept = self.root / "snapshots"
+        others = [
+            folder
+            for folder in (kept.iterdir() if kept.is_dir() else ())
+            if (folder / "clinical_event.parquet").exists() and folder.resolve() != self.published.resolve()
+        ]
+        return max(others, key=lambda folder: folder.stat().st_mtime, default=None)
+
+    @property
     def examples(self) -> Path:
         """The task's cut of it."""
         return self.root / "tasks" / self.task.task / "examples"

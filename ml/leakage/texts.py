@@ -135,7 +135,7 @@ def _has_texts(task: Task, kinds: Collection[str]) -> bool:
 CHECKS = (
     LeakCheck(
         "no_text_names_the_outcome",
-        ("L34",),
+        ("L07", "L34"),
         "blocks",
         "No text has a field that holds the answer, nor an outcome's name as an item.",
         "The outcome in other words, or inside a longer name.",

@@ -214,6 +214,20 @@ def test_rows_that_a_refresh_brings_of_closed_days_are_late(clean, tmp_path, tab
     assert (row.looked_at, row.found, row.severity) == (25, found, "warn")
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_person_keeps_the_split_of_the_snapshot_before(clean, tmp_path, tables, moves):
+    root = write_site(tmp_path / "site", tables, with_views=False)
+    before = root / "snapshots" / "before"
+    shutil.copytree(clean / "published", before)
+    if moves:
+        other = {"train": "held_out", "held_out": "train", "tuning": "tuning"}
+        edit(before / "split.parquet", lambda frame: frame.assign(split=frame["split"].map(other)))
+    with open_shown(root, TASK, seeds=root / "seeds") as shown:
+        row = independence.CHECKS[0].run(shown)
+        (moved,) = shown.row("select count(*) from example where split <> 'tuning'")
+    assert (row.looked_at > moved > 0, row.found) == (True, moved if moves else 0)
+
+
 def named_after_the_future(root: Path) -> None:
     path = root / "tasks" / TASK.task / COUNTS / "column.parquet"
     edit(path, lambda frame: frame.assign(feature=["days_to_period_end", *frame["feature"][1:]]))
