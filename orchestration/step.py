@@ -178,9 +178,14 @@ def check_result(row: Mapping[str, Any], asset_key: dg.AssetKey) -> dg.AssetChec
         asset_key=asset_key,
         passed=bool(row["passed"]),
         severity=severity,
-        description=outcome(row) if row["passed"] else f"{outcome(row)}. {row.get('note', '')}".rstrip(),
+        description=outcome(row) if row["passed"] else f"{outcome(row)}. {_sentence(row)}".rstrip(),
         metadata={name: row[name] for name in SHOWN_OF_CHECK if row.get(name, "") != ""},
     )
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    note = str(row.get("note", ""))
+    return note[:1].upper() + note[1:]
 
 
 def outcome(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ HELD = {**LEAK, "name": "every_person_has_one_split", "found": 0, "passed": True
 def test_each_outcome_is_said_in_words_of_its_own(row, words):
     assert outcome(row) == words
     shown = check_result(row, KEY)
-    assert shown.description == (words if row is HELD else f"{words}. share of cases: 1.")
+    assert shown.description == (words if row is HELD else f"{words}. Share of cases: 1.")
     assert shown.metadata["looked_at"].value == row["looked_at"]
 
 

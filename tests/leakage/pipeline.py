@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from dbt_world import land_folder
 from definitions.compiled import Database, Project, catalogue, study_project
 
-from leakage.kept import Kept, landed, write_relations
+from leakage.kept import RELATIONS, Kept, landed, write_relations
 from ml.arm import run_arm
 from ml.arm_spec import ArmSpec, ViewSpec
 from ml.artefact import manifest, sha256_json, whole_folder, write_json
@@ -25,7 +25,6 @@ from ml.inputs.sequence import write_patient_sequences
 from ml.inputs.text import write_patient_texts
 from ml.inputs.view import BUILT_IN_VIEWS, CountOptions, ModelInput, SequenceOptions, TextOptions
 from ml.refusal import RefusalError
-from orchestration.publish import RELATIONS
 
 TASKS = ("dhf_1y", "gi_bleed_1y", "paca_1y", "long_los")
 MAX_EXAMPLES = 1000
