@@ -14,7 +14,8 @@ from definitions.compiled import Database, Project, Rows
 from ml.artefact import whole_folder
 from orchestration.publish import RELATIONS as PUBLISHED
 
-# Counts of quality and of availability are read by no check that looks at a site, and take a third of a build.
+# Counts of quality and of availability: no check that looks at a site reads them, and they take a third of a
+# build.
 UNREAD = ("quality_count", "snapshot_profile", "availability_count", "label_count")
 RELATIONS = {name: order for name, order in PUBLISHED.items() if name not in UNREAD}
 
