@@ -46,7 +46,7 @@ CHECKS = (
     ),
     LeakCheck(
         "arms_are_fitted_on_train_and_chosen_on_tuning",
-        ("L27", "L28"),
+        ("L24", "L27", "L28"),
         "blocks",
         "Everyone whose label or row was read to fit is of train, and to choose or recalibrate of tuning.",
         "What was read past the log; a choice that somebody made after looking at held-out.",

@@ -59,7 +59,7 @@ def _scored(shown: Shown) -> list[Finding]:
 CHECKS = (
     LeakCheck(
         "examples_are_as_published",
-        ("L17", "L21", "L24", "L39"),
+        ("L13", "L17", "L21", "L24", "L39"),
         "blocks",
         "Each example has the person, index, label and split that this snapshot gives it, and no other split"
         " than the snapshot before gave its person.",

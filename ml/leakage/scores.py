@@ -145,7 +145,7 @@ CHECKS = (
     ),
     LeakCheck(
         "scores_are_recalibrated_on_tuning_alone",
-        ("L27", "L28", "L35", "L38"),
+        ("L24", "L27", "L28", "L35", "L38"),
         "blocks",
         "Every score is the raw score under the recalibration that the run recorded, and that is the one that"
         " its tuning scores and labels give when it is fitted again.",
