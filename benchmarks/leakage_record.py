@@ -43,7 +43,7 @@ def recorded(run: Mapping[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
         "remarks": run.get("remarks", []),  # by whoever ran it, where parts were not run in one go
         "holds": not any(
             (
-                sum(plants_of["missed"] for name, plants_of in sets.items() if name == HELD),
+                HELD in sets and sets[HELD]["missed"],
                 total["errors"],
                 total["checks_that_raised_on_a_plant"],
                 total["false_blocks"],

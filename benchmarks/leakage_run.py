@@ -4,7 +4,6 @@ A process makes the clean site of a seed once, so the plants of a seed stay with
 have seeds of their own; clean worlds fill the rest.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -20,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from ml.run import die_with_parent
+
 if TYPE_CHECKING:
     from leakage.proving import Planting
 
@@ -27,7 +28,6 @@ Job = tuple[str, str, int]  # plant, world or frozen; its name, size or task; se
 Result = dict[str, Any]
 Keep = Callable[[Job, Result], None]
 
-PR_SET_PDEATHSIG = 1
 PATIENCE_SECONDS = 10  # between asking a process to end and ending it
 CONTEXT = get_context("spawn")
 
@@ -146,7 +146,7 @@ def ended_by_signals() -> Iterator[None]:
 
 def _work(pipe: Connection, folder: Path, persons: int) -> None:
     """Do jobs until there is none."""
-    _die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: it comes to all, and the parent decides
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
     from leakage.warm import quickened
@@ -156,11 +156,6 @@ def _work(pipe: Connection, folder: Path, persons: int) -> None:
         while job := pipe.recv():
             pipe.send(run_part(job))
     PLANTING[0].close()
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 PLANTING: list["Planting"] = []  # that of this process

@@ -197,7 +197,7 @@ STEPS: dict[str, Callable[[dict[str, Any], Progress], dict[str, Any]]] = {
 
 def main(spec_path: str) -> int:
     """Carry out the step of a spec; return the exit code."""
-    _die_with_parent()
+    die_with_parent()
     os.environ.update({"TZ": "UTC", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"})
     spec = read_json(Path(spec_path))
     try:
@@ -217,7 +217,7 @@ def _progress(line: str) -> None:
     sys.stdout.flush()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """End when the process that started this one ends, even by SIGKILL (Linux)."""
     parent = os.getppid()
     if sys.platform == "linux":

@@ -66,8 +66,9 @@ def recalibrated_otherwise(shown: Shown) -> list[Finding]:
         for facts, own in _runs(shown, arm):
             looked_at += len(own)
             raw, said = own["y_score_raw"].to_numpy(), own["y_score"].to_numpy()
-            if not ((raw >= 0) & (raw <= 1)).all():
-                wrong += int((~((raw >= 0) & (raw <= 1))).sum())
+            inside = (raw >= 0) & (raw <= 1)
+            if not inside.all():
+                wrong += int((~inside).sum())
             elif facts["k"] is not None:
                 wrong += int((raw != said).sum())
             else:
