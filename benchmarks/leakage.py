@@ -2,7 +2,7 @@
 
     make proof-leakage
 
-Writes benchmarks/results/leakage.json and ml/leakage/PROOF.md: every plant of both sets on several seeds with
+Writes benchmarks/results/leakage.json and ml/leakage/PROOF.md: every plant of all sets on several seeds with
 the checks that see it, clean worlds with what blocks and warns there, and what heads on frozen vectors learn
 of labels dealt at random. Ends with 1 if the record does not hold (`benchmarks.leakage_record`). Stopped by a
 signal, it ends its processes; `--run` keeps the parts that had ended.
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def plant_jobs(seeds: int, only: Sequence[str] | None = None) -> list[Job]:
-    """Return every plant of both sets on sites 1 to `seeds`, those of a site and a task together."""
+    """Return every plant of all sets on sites 1 to `seeds`, those of a site and a task together."""
     from leakage.plants import PLANTS
     from leakage.sets import sets
 

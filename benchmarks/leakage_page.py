@@ -1,13 +1,16 @@
 """The page that quotes the record of the mutation suite; a test holds it equal to the record."""
 
+import csv
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.leakage_record import verdict
 from benchmarks.proof_page import table
 
 Row = tuple[Any, ...]
+WHEN_NEW = Path(__file__).with_name("results") / "leakage_when_new.csv"
 VERDICTS = ("caught", "argued", "missed", "no_check_is_named", "error")
 
 
@@ -19,8 +22,8 @@ def page(record: Mapping[str, Any]) -> str:
             "# What the mutation suite of the leakage checks found",
             "",
             "Written by `make proof-leakage` from `benchmarks/results/leakage.json`; a test holds the two",
-            "equal. Plants are in `tests/leakage/plants/`, written by someone who had not read the checks,",
-            "and in `tests/leakage/plants_second/`, by someone else and added when the checks were done.",
+            "equal. Each set of plants is by somebody else who had read no check (`tests/leakage/sets.py`); each",
+            "but the first was added when the checks were done, and then the checks were improved on it.",
             "",
             f"Commit `{record['commit'][:12]}`{changed}, {_minutes(record['wall_seconds'])} minutes",
             f"({_minutes(record['cpu_seconds'])} of one core);",
@@ -46,9 +49,9 @@ def page(record: Mapping[str, Any]) -> str:
             *_unseen(record),
             "### Argued",
             "",
-            "No check can honestly see these plants of the first set, each for the reason that",
-            "`tests/leakage/argued.csv` gives. An argument is wrong where its plant is caught on every",
-            "seed all the same.",
+            "No check honestly sees these plants on every seed, each for the reason that",
+            "`tests/leakage/argued.csv` gives; none is of the set that measures. An argument is wrong where its",
+            "plant is caught on every seed all the same.",
             "",
             *_argued(record),
             "",
@@ -90,7 +93,7 @@ def _minutes(seconds: float) -> int:
 
 
 def _sums(record: Mapping[str, Any]) -> list[str]:
-    sums = {**record["sets"], "both": record["total"]}
+    sums = {**{f"{name} set": one for name, one in record["sets"].items()}, "all": record["total"]}
     rows = [
         ("plants", "plants"),
         ("plants caught on every seed", "plants_caught_on_every_seed"),
@@ -103,8 +106,7 @@ def _sums(record: Mapping[str, Any]) -> list[str]:
         ("of a leak that no check is named for", "no_check_is_named"),
         ("that ended with an error, not counted above", "errors"),
     ]
-    header = ("", *(f"{name} set{'s' if name == 'both' else ''}" for name in sums))
-    return table(header, [(words, *(one[key] for one in sums.values())) for words, key in rows])
+    return table(("", *sums), [(words, *(one[key] for one in sums.values())) for words, key in rows])
 
 
 def _size(record: Mapping[str, Any]) -> list[str]:
@@ -143,21 +145,35 @@ def _kinds(record: Mapping[str, Any]) -> list[str]:
 
 
 def _unseen(record: Mapping[str, Any]) -> list[str]:
-    """What the second set measures, with Wilson's interval over its plants."""
-    if "second" not in record["sets"]:
+    """What the last set measures, with Wilson's interval over its plants, and what the sets before it did."""
+    measured = record["measured"]
+    if measured not in record["sets"]:
         return []
     from scipy import stats
 
-    own = record["sets"]["second"]
+    own = record["sets"][measured]
     caught, plants = own["plants_caught_on_every_seed"], own["plants"]
     interval = stats.binomtest(caught, plants).proportion_ci(method="wilson")
     return [
-        "The second set measures what the checks see of leaks that they were not written for, so its",
+        f"The {measured} set measures what the checks see of leaks that they were not written for, so its",
         f"misses are neither mended before the record nor argued: of its plants {caught} of {plants} are",
         f"caught on every seed, {caught / plants:.0%} (95% interval {interval.low:.0%} to",
         f"{interval.high:.0%} if plants were a sample of leaks, which they are not).",
         "",
+        "When they were new, of the sets before it were caught (`benchmarks/results/leakage_when_new.csv`):",
+        "",
+        *table(
+            ("set", "commit", "plants", "caught on every seed planted"),
+            [(row["set"], f"`{row['commit']}`", row["plants"], row["caught"]) for row in read_when_new()],
+        ),
+        "",
     ]
+
+
+def read_when_new() -> list[dict[str, str]]:
+    """Return what was caught of each set before the last when it was new: set, commit, plants, caught."""
+    with WHEN_NEW.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, strict=True))
 
 
 def _argued(record: Mapping[str, Any]) -> list[str]:

@@ -149,14 +149,14 @@ def test_each_set_is_told_apart(run, monkeypatch):
     assert "second set" in page(record)
 
 
-def test_the_second_set_measures_and_the_first_must_hold(run, monkeypatch):
+def test_the_last_set_measures_and_those_before_it_must_hold(run, monkeypatch):
     monkeypatch.setattr(sets, "argued", lambda: {})
     (job, caught), world = run["parts"][:2]
     missed = {**caught, "verdict": "not_caught", "by": {}, "blocks": False}
     other = "L08_sequela_of_the_outcome"
     parts = [[["plant", other, SEED], caught], world, [job, missed]]
     jobs = [("plant", other, SEED), tuple(world[0]), tuple(job)]
-    for missed_is_of, holds in (("first", False), ("second", True)):
+    for missed_is_of, holds in [*((name, False) for name in sets.SETS[:-1]), (sets.MEASURED, True)]:
         monkeypatch.setattr(sets, "sets", lambda which=missed_is_of: {other: "first", PLANT: which})
         record = recorded({**run, "parts": parts}, jobs)
         assert record["holds"] is holds
@@ -166,10 +166,10 @@ def test_the_second_set_measures_and_the_first_must_hold(run, monkeypatch):
 
 def test_argued_plants_are_plants_each_with_a_sentence(tmp_path: Path, monkeypatch):
     sets.argued.cache_clear()
-    second = next(name for name, which in sets.sets().items() if which == "second")
-    assert second not in sets.argued().keys() <= sets.sets().keys()
+    measures = next(name for name, which in sets.sets().items() if which == sets.MEASURED)
+    assert measures not in sets.argued().keys() <= sets.sets().keys()
     for rows in (
-        f"{second},Because.",
+        f"{measures},Because.",
         "no_such_plant,Because.",
         f"{PLANT},",
         f"{PLANT},Because.\n{PLANT},Because.",
@@ -183,14 +183,14 @@ def test_argued_plants_are_plants_each_with_a_sentence(tmp_path: Path, monkeypat
     sets.argued.cache_clear()
 
 
-def test_all_plants_of_both_sets_are_asked_for_on_each_seed():
+def test_all_plants_of_all_sets_are_asked_for_on_each_seed():
     jobs = leakage.plant_jobs(2)
     assert len(set(jobs)) == len(jobs) == 2 * len(PLANTS)
     assert [int(size) for _, size, _ in leakage.world_jobs(4)] == [1500, 3000, 6000, 1500]
 
 
-def test_a_process_that_imported_nothing_else_knows_the_plants_of_both_sets():
-    last = max(name for name, which in sets.sets().items() if which == "second")
+def test_a_process_that_imported_nothing_else_knows_the_plants_of_all_sets():
+    last = max(name for name, which in sets.sets().items() if which == sets.MEASURED)
     code = f"from leakage.sets import plant_named; print(plant_named({last!r}).name)"
     tests = Path(__file__).parents[1]
     done = subprocess.run(
