@@ -11,9 +11,9 @@ def recorded(run: Mapping[str, Any], jobs: Sequence[Job]) -> dict[str, Any]:
     """Return the record: what was asked for, what was run, sums, every plant, every world.
 
     It holds when all that was asked for was run, nothing raised, no plant of a set that the checks were
-    improved on was missed, no argument is wrong, no clean world is blocked, each kind of leak that names checks
-    has a plant caught on every seed, and nothing was learned from random labels. The last set is a measurement:
-    how much is caught of what the checks were not written for.
+    improved on was missed, no argument is wrong, no clean world is blocked, each kind of leak that names
+    checks has a plant caught on every seed, and nothing was learned from random labels. The last set is a
+    measurement: how much is caught of what the checks were not written for.
     """
     from leakage.sets import MEASURED
 
