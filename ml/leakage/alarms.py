@@ -45,6 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "few_codes_tell_cases",
         "new_codes_come_to_all_alike",
         "cases_are_not_busier_just_before",
+        "no_code_knows_what_follows",
         "few_features_tell_cases",
         "few_values_tell_cases",
         "few_scores_are_nearly_the_outcome",

@@ -317,6 +317,41 @@ def test_bills_that_do_not_wait_for_a_stay_are_counted(tmp_path, landing, visit_
     events.loc[8, "visit_occurrence_id"] = open_stay
     mine = (events["person_id"] == -1) & (events["source_table"] == "condition_occurrence")
     events.loc[mine, "visit_occurrence_id"] = visit_id
-    events.loc[mine, "event_date"] = date(2015, 3, day)
+    events.loc[mine, ["event_date", "available_date"]] = date(2015, 3, day)
     row = look(write_site(tmp_path / "site", tables), WAITS, landing)
     assert (row.looked_at, row.found, row.severity) == (6, found, "warn")
+
+
+@pytest.mark.parametrize(
+    ("concept", "first", "last", "day", "procedure_of", "known_later", "found"),
+    [
+        (9203, 1, 1, 1, 10, 0, 0),  # the emergency part of a stay that has a bill of its own
+        (9203, 1, 1, 1, 11, 0, 4),  # all bills of the stay hang on it
+        (9203, 1, 1, 2, 10, 0, 3),  # it was over
+        (9203, 1, 1, 2, 10, 9, 0),  # it was over, but nothing was known before the stay was
+        (OFFICE, 2, 3, 2, 10, 0, 0),  # a consultation
+        (OFFICE, 3, 3, 2, 10, 0, 3),  # one that was to come
+        (STAY, 1, 9, 2, 10, 0, 0),  # another stay that lasts as long
+    ],
+)
+def test_bills_of_a_visit_that_ends_before_the_stay_are_counted(
+    tmp_path, landing, concept, first, last, day, procedure_of, known_later, found
+):
+    """Person -1 is in hospital from the first to the ninth, with three diagnoses and a procedure."""
+    tables = published()
+    events = tables["clinical_event"]
+    events.loc[8, "visit_occurrence_id"] = None
+    events.loc[[5, 6, 7], "visit_occurrence_id"] = 11
+    events.loc[[5, 6, 7], "event_date"] = date(2015, 3, day)
+    events.loc[[5, 6, 7], "available_date"] = date(2015, 3, day + known_later)
+    events.loc[10, "visit_occurrence_id"] = procedure_of
+    events.loc[10, "available_date"] = date(2015, 3, 8)
+    more = events.loc[[0, 1]].assign(
+        event_id=[100, 101], visit_occurrence_id=11, event_date=[date(2015, 3, n) for n in (first, last)],
+        value_as_concept_id=None,
+    )  # fmt: skip
+    more["concept_id"] = concept
+    tables["clinical_event"] = pd.concat([events, more.astype(events.dtypes)], ignore_index=True)
+    tables["concept_set_member"].loc[3] = ["inpatient_or_emergency_visit", 9203]
+    row = look(write_site(tmp_path / "site", tables), WAITS, landing)
+    assert (row.found, row.severity) == (found, "warn")
