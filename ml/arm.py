@@ -112,6 +112,7 @@ def _carry_out(
         "configuration": adapted.configuration,
         "trials": adapted.trials,
         "converged": adapted.converged,
+        "curve": adapted.curve,
         "used": dict(adapted.used),
         **recalibrated,
     }
@@ -282,6 +283,7 @@ def _write_fitted(
             "persons": {str(split): int(rows.nunique()) for split, rows in persons.items()},
             "kept": [run.name for run in kept],
             "log": FIT_LOG,
+            "views": [{"kind": view.kind, "name": Path(view.path).name} for view in spec.views],
             "runs": [{k: v for k, v in one.items() if k != "used"} for one in facts],
         }
         log = pd.concat([pd.read_parquet(work / run.name / FIT_LOG) for run in runs], ignore_index=True)

@@ -74,7 +74,16 @@ def choose(family: str, shown: Shown, setting: Setting) -> Adapted:
         tolerance=HEAD_TOLERANCE,
         trials=trials,
         converged=converged,
+        curve=_curve(best),
     )
+
+
+def _curve(fitted: Any) -> list[float]:
+    """Return what watched each round of boosting, as LightGBM kept it; of what is not boosted nothing."""
+    if type(fitted).__name__ != "LGBMClassifier":
+        return []
+    ((curve, *_),) = (metrics.values() for metrics in fitted.evals_result_.values())
+    return [round(float(one), 6) for one in curve]
 
 
 def _fit(tried: Any, shown: Shown, tuning: Any, y_tuning: np.ndarray) -> bool:
@@ -104,8 +113,7 @@ def _fit_lightgbm(tried: Any, train: Any, y_train: np.ndarray, tuning: Any, y_tu
     stop = early_stopping(LIGHTGBM_PATIENCE, first_metric_only=True, verbose=False)
     tried.fit(train, y_train, eval_X=(tuning,), eval_y=(y_tuning,), eval_metric="auc", callbacks=[stop])
     # The booster keeps the rounds up to its best alone; its curve has every round that was run.
-    ((curve, *_),) = (metrics.values() for metrics in tried.evals_result_.values())
-    rounds = len(curve)
+    rounds = len(_curve(tried))
     return hit_ceiling(tried.best_iteration_, rounds, ceiling=LIGHTGBM_CEILING, patience=LIGHTGBM_PATIENCE)
 
 

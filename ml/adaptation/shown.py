@@ -137,7 +137,8 @@ class Adapted:
     """A chosen model, saved, with the scores of all N examples (probability of label 1, float64).
 
     `reload` loads the saved model anew and scores given rows; `reloaded_rows` says of how many that is asked
-    (None: all), `tolerance` how far their logits may differ. `used` is steps, tokens and work of the run.
+    (None: all), `tolerance` how far their logits may differ. `curve` is the AUROC of tuning after each
+    round of boosting that was run, of the chosen configuration; `used` is steps, tokens and work of the run.
     """
 
     y_score_raw: np.ndarray
@@ -147,6 +148,7 @@ class Adapted:
     reloaded_rows: int | None = None
     trials: list[dict[str, Any]] = field(default_factory=list)
     converged: bool = True
+    curve: list[float] = field(default_factory=list)
     used: Mapping[str, float] = field(default_factory=dict)
 
 

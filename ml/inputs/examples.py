@@ -1,14 +1,17 @@
 """The firebreak: one task's rows cut from the published snapshot; everything after it reads only these."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ml.artefact import whole_folder
+from ml.artefact import whole_folder, write_json
 from ml.in_memory import in_memory
 from ml.schema import check
+
+# What was drawn by: without it nobody can tell a limit from a choice.
+DRAW_FILE = "draw.json"
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ def cut_examples(
 
     `example` is schema `example`, one row an example in order of example_id; `event` its input events in
     the order in which they became known; `ancestor` what stands above their concepts; `label` the reason of
-    each null label.
+    each null label. The options stand in `draw.json`, so that who was left out can be told again.
     `only` cuts these examples again, to compare with what was shown of them.
     """
     tables = ("cohort", "label", "split", "example_input", "concept", "clinical_event", "concept_ancestor")
@@ -212,6 +215,7 @@ def cut_examples(
             f"copy ({ANCESTOR}) to '{_quoted(folder / 'ancestor.parquet')}' (format parquet)",
             {"concept_ancestor": paths["concept_ancestor"], "event": str(event)},
         )
+        write_json(folder / DRAW_FILE, asdict(options))
         counts = connection.execute(
             "select count(*), count(distinct person_id), count(y_true), coalesce(sum(y_true), 0),"
             " (select count(*) from read_parquet(?)) from example",

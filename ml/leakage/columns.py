@@ -58,7 +58,7 @@ def columns_tell(shown: Shown, *, alarm: str, limits: tuple[float, float]) -> li
     part = level(alarm, shown.n_tasks) / (2 * len(views))
     found = []
     for view in views:
-        matrix = _rows(view, known["example_id"])
+        matrix = rows_of(view, known["example_id"])
         aurocs = column_aurocs(matrix, y_true)
         best = float(np.abs(aurocs - 0.5).max(initial=0.0)) + 0.5
         ranked = order_of(labels, best, 2 * max(1, len(aurocs)), part, limits)
@@ -105,9 +105,10 @@ def _had(
     )
 
 
-def _rows(view: ShownView, example_id: pd.Series) -> sparse.csr_matrix:
-    """Return the rows of examples: the first of one that stands there twice, an empty one of one that misses.
+def rows_of(view: ShownView, example_id: pd.Series) -> sparse.csr_matrix:
+    """Return the rows of examples in a count view, sparse (N, D).
 
+    The first of one that stands there twice, an empty one of one that misses:
     `rows_stand_in_order_of_their_ids` finds both; here a broken view gets a verdict as well.
     """
     stored = pd.read_parquet(view.folder / "row.parquet")["example_id"]

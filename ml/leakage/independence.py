@@ -1,7 +1,36 @@
 """Splits and independence: nobody on both sides, and every artefact of one snapshot."""
 
+from ml.artefact import read_json
+from ml.inputs.examples import DRAW_FILE
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
+
+# Whole persons in the order of a hash until the limit: who comes before it and is not there was picked out.
+LEFT_OUT = """
+with
+person_size as (
+    select
+        person_id,
+        count(*) as n_examples,
+        sha256($seed || '/' || person_id) as place
+    from cohort_of_all
+    where task = $task
+    group by person_id
+),
+counted as (
+    select
+        person_id,
+        sum(n_examples) over (order by place, person_id) as n_so_far
+    from person_size
+)
+select count(*)
+from cohort_of_all
+inner join counted on cohort_of_all.person_id = counted.person_id
+where
+    cohort_of_all.task = $task
+    and ($max_examples is null or counted.n_so_far <= $max_examples)
+    and cohort_of_all.example_id not in (select example_id from example)
+"""
 
 
 def _own_split(shown: Shown) -> Finding:
@@ -14,7 +43,16 @@ def _own_split(shown: Shown) -> Finding:
         " left join cohort on example.example_id = cohort.example_id"
         " left join label on example.example_id = label.example_id"
     )
-    return Finding(looked_at, found + _moved(shown))
+    return Finding(looked_at, found + _moved(shown) + _left_out(shown))
+
+
+def _left_out(shown: Shown) -> int:
+    """Count examples of the published cohort that the recorded draw has and the cut has not."""
+    draw = read_json(shown.examples / DRAW_FILE)
+    (left_out,) = shown.row(
+        LEFT_OUT, task=shown.task.task, seed=str(draw["seed"]), max_examples=draw["max_examples"]
+    )
+    return left_out
 
 
 def _moved(shown: Shown) -> int:
@@ -59,11 +97,13 @@ def _scored(shown: Shown) -> list[Finding]:
 CHECKS = (
     LeakCheck(
         "examples_are_as_published",
-        ("L13", "L17", "L21", "L24", "L39"),
+        ("L13", "L14", "L17", "L21", "L24", "L38", "L39"),
         "blocks",
         "Each example has the person, index, label and split that this snapshot gives it, and no other split"
-        " than the snapshot before gave its person.",
-        "A split that was wrong from the first snapshot on.",
+        " than the snapshot before gave its person; and the cut has every example of the published cohort,"
+        " labelled or not, but for whole persons whom the recorded draw by a hash left out.",
+        "A split that was wrong from the first snapshot on; a limit or a seed of the draw chosen by looking"
+        " at what they leave.",
         _own_split,
     ),
     LeakCheck(

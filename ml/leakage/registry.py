@@ -18,7 +18,9 @@ from ml.leakage import (
     labels,
     landed,
     lineage,
+    models,
     named,
+    occasion,
     order,
     partial_copies,
     permutation,
@@ -52,6 +54,7 @@ CHECKS: tuple[LeakCheck, ...] = (
     *presence.CHECKS,
     *recency.CHECKS,
     *hindsight.CHECKS,
+    *occasion.CHECKS,
     *columns.CHECKS,
     *indexing.CHECKS,
     *order.CHECKS,
@@ -61,6 +64,7 @@ CHECKS: tuple[LeakCheck, ...] = (
     *shortcuts.CHECKS,
     *seasons.CHECKS,
     *scores.CHECKS,
+    *models.CHECKS,
     *permutation.CHECKS,
 )
 

@@ -128,6 +128,10 @@ def rows_by_label(site: Site) -> None:
     keep_examples(site, np.argsort(~site.is_case, kind="stable"))
 
 
+def held_out_learnt_by_heart(site: Site) -> None:
+    site.score = site.score + 3 * (site.example["split"] == "held_out") * (2 * site.is_case - 1)
+
+
 def winter_negatives_dropped(site: Site) -> None:
     winter = site.example["index_date"].dt.month.isin([12, 1, 2])
     drop = winter & ~site.is_case & (np.random.default_rng(2).random(len(winter)) < 0.9)
@@ -252,6 +256,7 @@ PLANTS = {
     "few_scores_are_nearly_the_outcome": label_as_score,
     "scores_are_recalibrated_on_tuning_alone": score_moved_a_little,
     "configurations_were_chosen_on_tuning": chosen_on_held_out,
+    "scores_are_no_better_on_held_out": held_out_learnt_by_heart,
     "rows_stand_in_order_of_their_ids": rows_by_label,
     "the_index_visit_does_not_tell_cases": cases_at_their_diagnosis,
     "cases_and_non_cases_are_indexed_alike": others_at_their_last_visit,
