@@ -58,6 +58,10 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "outcomes_come_as_often_to_the_end",
         "few_records_are_missing_at_the_end",
         "deaths_come_as_often_to_the_end",
+        "periods_end_with_the_records",
+        "persons_leave_and_die_in_the_early_years_too",
+        "who_dies_is_seen_until_then",
+        "who_is_seen_at_the_end_is_coded",
     ),
 }
 

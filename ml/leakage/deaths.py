@@ -1,14 +1,18 @@
-"""Whether a source knows of the deaths that there must have been (L18).
+"""Whether a source knows of the deaths that there must have been, and of their days (L18).
 
-Who died unknown goes on as observed: a non-case for ever.
+Who died unknown goes on as observed: a non-case for ever. Whose death bears a later day, that of its
+registration, is lost before it, or lives on in it without being seen.
 """
 
 import math
 
-from ml.leakage.alarms import Evidence, finding, level
+import numpy as np
+
+from ml.leakage.alarms import Evidence, finding, level, strongest
 from ml.leakage.rates import few_tail
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
+from ml.leakage.tails import share_tail
 
 # Deaths a person-year that no population stays below, by age from: a tenth of what women of Nagano died of
 # in 1975-79 (0.0163, 0.0292, 0.0555, 0.1064 and 0.1772; Japanese Mortality Database, National Institute of
@@ -70,6 +74,72 @@ select
 from stretch
 """
 
+# Deaths in observation or soon after it, or after the data end, and which of them lie after it. Whoever left
+# and died later is in a register of deaths as of right: those deaths are left out. A week is none.
+AFTER_OBSERVATION = """
+with
+death as (
+    select person_id, min(event_date) as event_date
+    from clinical_event
+    where domain = 'Death'
+    group by person_id
+),
+ended as (
+    select person_id, max(observation_period_end_date) as end_date
+    from observed_period
+    group by person_id
+),
+placed as (
+    select
+        death.event_date > ended.end_date + 7 as is_after,
+        death.event_date <= ended.end_date + 180
+        or coalesce(death.event_date > study_period.data_end, false) as counts
+    from death
+    inner join ended on death.person_id = ended.person_id
+    cross join study_period
+)
+select
+    (select count(*) from ended),
+    count(*) filter (where counts),
+    count(*) filter (where counts and is_after)
+from placed
+"""
+TOLERATED_AFTER, FEWEST_DEATHS = 0.25, 20
+
+# Whether anything was recorded of those who died in the days up to the death, and in as many a year before.
+SEEN_BEFORE = """
+with
+death as (
+    select person_id, min(event_date) as event_date
+    from clinical_event
+    where domain = 'Death'
+    group by person_id
+),
+seen as (
+    select
+        death.person_id,
+        count(*) filter (where event.event_date between death.event_date - $days + 1 and death.event_date) > 0
+        as is_seen,
+        count(*) filter (
+            where event.event_date between death.event_date - 365 - $days + 1 and death.event_date - 365
+        ) > 0 as was_seen
+    from death
+    left join clinical_event as event
+        on death.person_id = event.person_id
+        and event.domain <> 'Death'
+        and event.event_date between death.event_date - 365 - $days + 1 and death.event_date
+    group by death.person_id
+)
+select
+    (select count(*) from person),
+    count(*) filter (where is_seen and not was_seen),
+    count(*) filter (where was_seen and not is_seen),
+    count(*) filter (where was_seen)
+from seen
+"""
+SEEN_DAYS = (14, 30, 90)
+SEEN_DROP = 0.5  # of those seen in such days a year before so many fewer are seen before the death
+
 
 def few_deaths(shown: Shown) -> Finding:
     """Compare the deaths that are known with the fewest that so many person-years can have had."""
@@ -93,6 +163,48 @@ def few_deaths(shown: Shown) -> Finding:
     return finding(alarm, shown, evidence)
 
 
+def deaths_after_observation(shown: Shown) -> Finding:
+    """Count the deaths dated after their person's observation, beyond the share that is tolerated."""
+    n_persons, n_deaths, n_after = shown.row(AFTER_OBSERVATION)
+    if n_deaths < FEWEST_DEATHS:
+        return Finding(
+            n_persons, 0, cannot_see=f"Fewer than {FEWEST_DEATHS} deaths say nothing of the others."
+        )
+    share = n_after / n_deaths
+    return Finding(
+        n_persons,
+        n_after if share > TOLERATED_AFTER else 0,
+        note=f"{share:.0%} of the deaths lie more than a week after the observation of their person.",
+    )
+
+
+def seen_before_death(shown: Shown) -> Finding:
+    """Compare who is seen just before the own death with who was seen a year before it, person by person."""
+    alarm = "who_dies_is_seen_until_then"
+    part = level(alarm, shown.n_tasks) / len(SEEN_DAYS)
+    return strongest(alarm, shown, [_seen(shown, days, part) for days in SEEN_DAYS])
+
+
+def _seen(shown: Shown, days: int, part: float) -> Evidence:
+    """Of those seen in one of both stretches at most half were seen in the earlier one."""
+    n_persons, now_alone, before_alone, before = shown.row(SEEN_BEFORE, days=days)
+    differ = now_alone + before_alone
+    tails = share_tail(np.arange(differ + 1), differ, 0.5)
+    excluded = np.flatnonzero(tails <= part)
+
+    def drop(n_before_alone: int) -> float:
+        return (2 * n_before_alone - differ) / before if before else 0.0
+
+    return Evidence(
+        looked_at=n_persons,
+        p_value=float(tails[before_alone]) if differ else 1.0,
+        effect=drop(before_alone),
+        minimum=SEEN_DROP,
+        smallest=drop(int(excluded.min())) if excluded.size else float("inf"),
+        what=f"drop of the share of the dying who are seen in the last {days} days, from a year earlier",
+    )
+
+
 CHECKS = (
     LeakCheck(
         "deaths_are_as_many_as_must_be",
@@ -102,5 +214,23 @@ CHECKS = (
         " have in a tenth of the mortality of a long-lived population.",
         "Up to nine deaths in ten that the source does not know, and deaths of the young.",
         few_deaths,
+    ),
+    LeakCheck(
+        "deaths_fall_into_observation",
+        ("L18",),
+        "warns",
+        "Of the deaths in observation, in the half year after it or after the data end, at most a quarter lie"
+        " more than a week after the observation of their person: who dies is not lost before it.",
+        "A late day of death to which the period goes on, and deaths of those who had long left.",
+        deaths_after_observation,
+    ),
+    LeakCheck(
+        "who_dies_is_seen_until_then",
+        ("L18",),
+        "warns",
+        "Of those who die at least half as many are seen in the weeks before as a year earlier: deaths do not"
+        " bear the day on which they came to be known.",
+        "A delay of days.",
+        seen_before_death,
     ),
 )

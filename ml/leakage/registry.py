@@ -23,6 +23,7 @@ from ml.leakage import (
     occasion,
     order,
     partial_copies,
+    periods,
     permutation,
     presence,
     readings,
@@ -32,6 +33,7 @@ from ml.leakage import (
     seasons,
     shortcuts,
     texts,
+    uncoded,
 )
 from ml.leakage.rows import LeakCheck, Stage
 from ml.leakage.shown import Shown
@@ -47,6 +49,8 @@ CHECKS: tuple[LeakCheck, ...] = (
     *followup.CHECKS,
     *deaths.CHECKS,
     *right_edge.CHECKS,
+    *periods.CHECKS,
+    *uncoded.CHECKS,
     *independence.CHECKS,
     *fitting.CHECKS,
     *readings.CHECKS,
