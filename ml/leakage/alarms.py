@@ -6,8 +6,8 @@ looks at many things divides its part among them. It fires when chance is exclud
 effect is as large as the alarm says it must be: at a million examples a trifle is no leak.
 
 Inference is by person: one labelled example each, drawn by a hash that no order of ids shares. Labels of
-held-out are not read (METHODS 19): train and tuning say enough about how the data were made. Those of scores do:
-what is wrong with a score shows where it is judged, and by then the reading has been logged.
+held-out are not read (METHODS 19): train and tuning say enough about how the data were made. Those of scores
+do: what is wrong with a score shows where it is judged, and by then the reading has been logged.
 """
 
 import math

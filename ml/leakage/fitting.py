@@ -14,8 +14,50 @@ def _views(shown: Shown) -> list[Finding]:
     return [Finding(*of_view, f"`{view.name}`.") for view, of_view in zip(views, found, strict=True)]
 
 
+# Persons with a label whom a run that read some of their split for a purpose did not read for it. A run of a
+# few examples reads those that it drew; its name says how many.
+UNREAD = """
+with
+read as (
+    select
+        run,
+        purpose,
+        person_id
+    from {log}
+),
+allowed as (
+    select
+        unnest($purposes::varchar[]) as purpose,
+        unnest($splits::varchar[]) as split
+),
+done as (
+    select distinct
+        run,
+        purpose
+    from read
+    where not regexp_matches(run, '-k[0-9]+-draw[0-9]+$')
+),
+labelled as (
+    select distinct
+        person_id,
+        split
+    from example
+    where y_true is not null
+)
+select count(*)
+from done
+inner join allowed on done.purpose = allowed.purpose
+inner join labelled on allowed.split = labelled.split
+left join read
+    on done.run = read.run
+    and done.purpose = read.purpose
+    and labelled.person_id = read.person_id
+where read.person_id is null
+"""
+
+
 def _arms(shown: Shown) -> list[Finding]:
-    """Persons that each arm's log names, with the split that the snapshot gives them."""
+    """Persons that each arm's log names, with the split that the snapshot gives them, and who is missing."""
     findings = []
     for arm in shown.arms:
         looked_at, found = shown.row(
@@ -28,7 +70,12 @@ def _arms(shown: Shown) -> list[Finding]:
             purposes=list(SPLITS),
             splits=list(SPLITS.values()),
         )
-        findings.append(Finding(looked_at, found, arm=arm))
+        (unread,) = shown.row(
+            UNREAD.format(log=shown.fit_log(arm)),
+            purposes=list(SPLITS),
+            splits=list(SPLITS.values()),
+        )
+        findings.append(Finding(looked_at, found + unread, arm=arm))
     return findings
 
 
@@ -48,7 +95,8 @@ CHECKS = (
         "arms_are_fitted_on_train_and_chosen_on_tuning",
         ("L24", "L27", "L28"),
         "blocks",
-        "Everyone whose label or row was read to fit is of train, and to choose or recalibrate of tuning.",
+        "Everyone whose label or row was read to fit is of train, and to choose or recalibrate of tuning; and"
+        " nobody with a label there was passed over.",
         "What was read past the log; a choice that somebody made after looking at held-out.",
         _arms,
         stage="scores",

@@ -68,7 +68,10 @@ def _moved(shown: Shown) -> int:
 
 
 def _scored(shown: Shown) -> list[Finding]:
-    """Each arm's rows against the cut: these examples, persons, splits and labels, once a run."""
+    """Each arm's rows against the cut: these examples, persons, splits and labels, once a run.
+
+    A run of a few examples scores those of train that it drew.
+    """
     findings = []
     for arm in shown.arms:
         looked_at, found = shown.row(
@@ -80,7 +83,7 @@ def _scored(shown: Shown) -> list[Finding]:
         missing, twice = shown.row(
             "with run as (select distinct seed, k, draw from scores_of_arm),"
             " expected as (select run.*, example.example_id from run cross join example"
-            " where example.split = 'held_out' and example.y_true is not null)"
+            " where example.y_true is not null and (run.k is null or example.split <> 'train'))"
             " select (select count(*) from expected left join scores_of_arm"
             " on expected.example_id = scores_of_arm.example_id and expected.seed = scores_of_arm.seed"
             " and expected.k is not distinct from scores_of_arm.k"
@@ -110,8 +113,8 @@ CHECKS = (
         "scores_are_of_these_examples",
         ("L21", "L28", "L39"),
         "blocks",
-        "Each arm scored every labelled held-out example of this snapshot once a run, none other, under its"
-        " own person, split and label.",
+        "Each arm scored every labelled example of this snapshot once a run, none other, under its own"
+        " person, split and label; of train, in a run of a few examples, those drawn.",
         "Scores that were exchanged among examples.",
         _scored,
         stage="scores",

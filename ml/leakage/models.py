@@ -25,6 +25,7 @@ BOOSTER, HEAD = "model.txt", "head.skops"
 TRUSTED = ("numpy.arcsinh",)  # beside what skops trusts: the one function that a head of counts has
 # Of a probability; on the machine that made it a stored model says the same to 1e-9.
 SCORE_TOLERANCE = 1e-6
+SCALE_TOLERANCE = 1e-9
 # LightGBM watches tuning in bundled columns, where two that never met in train may hide each other.
 CURVE_TOLERANCE = 0.005
 # Of the mean gradient: three times what scikit-learn's solvers stop at.
@@ -150,7 +151,7 @@ def _stopped_elsewhere(model: StoredModel, matrix: Matrix, own: pd.DataFrame, fa
 
 
 def _fitted_elsewhere(model: StoredModel, matrix: Matrix, own: pd.DataFrame, facts: dict[str, Any]) -> int:
-    """Whether a logistic regression is not where its penalised loss on train is least."""
+    """Whether columns are scaled otherwise than train says, or the penalised loss on train is not least."""
     from sklearn.base import clone
 
     *scaler, last = model.fitted
@@ -161,7 +162,10 @@ def _fitted_elsewhere(model: StoredModel, matrix: Matrix, own: pd.DataFrame, fac
     y_true = own["y_true"].to_numpy(dtype=np.float64)[train]
     for step in scaler:
         unfitted: Any = clone(step)
-        given = unfitted.fit_transform(given)
+        again = unfitted.fit_transform(given)
+        if not abs(again - step.transform(given)).max() <= SCALE_TOLERANCE:
+            return 1
+        given = again
     residual = last.predict_proba(given)[:, 1] - y_true
     slope = given.T @ residual / len(y_true) + last.coef_[0] / (last.C * len(y_true))
     return int(max(np.abs(slope).max(), abs(residual.mean())) > GRADIENT_TOLERANCE)
@@ -185,7 +189,7 @@ CHECKS = (
         "warns",
         "Each kept model over one count view gives the stored scores; a boosted one has the rounds at which"
         " tuning was best, its curve is tuning's, and no tree was grown on more examples than train has; a"
-        " logistic regression is at the minimum of its loss on train.",
+        " logistic regression has the scale of train and is at the minimum of its loss on train.",
         "Models over texts and vectors, stacks, few-shot fits; trees grown on other persons who are as few; a"
         f" curve within {CURVE_TOLERANCE} of tuning's.",
         models_differ,

@@ -1,26 +1,28 @@
-"""What is only ever measured just before somebody's index: it was made for the cohort (L09, L10, L33, L35).
+"""What is recorded just before somebody's index and never else: made for the cohort (L09, L10, L33, L35).
 
-A result, a score or a finding of ordinary care is recorded on days that know nothing of an index. One that
+A result, an order or a drug of ordinary care is recorded on days that know nothing of an index. One that
 nearly everybody who has it has only in the weeks before their own index was made for a cohort, afterwards, or
 loaded for it: the source as it will be used has none. It warns: a work-up that leads to an entry is one too.
+Of the simulator and of GiBleed no code of 20 persons is in those weeks alone for more than a tenth of them.
+Diagnoses are left out: those of the stay that ends with the index are dated before it.
 """
 
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.task_definition import Task
 
-MEASURED = ("Measurement", "Observation")
+ORDERED = ("Measurement", "Observation", "Procedure", "Drug")
 WEEKS_DAYS = 30
 # Of a code that so many persons have, so many of them have it in those days alone.
-FEWEST_PERSONS, NEARLY_ALL = 50, 0.9
+FEWEST_PERSONS, NEARLY_ALL = 20, 0.8
 # Where so many of all persons and codes are seen in those days alone, the record is of those days.
 USUAL_MOST = 0.3
 ONLY_THEN = """
 with
-entry_concept as (
+asked_concept as (
     select concept_id
     from concept_set_member
-    where concept_set in (select unnest($entries::varchar[]))
+    where concept_set in (select unnest($asked::varchar[]))
 ),
 index_day as (
     select distinct
@@ -29,7 +31,7 @@ index_day as (
     from cohort_of_all
     where task = $task
 ),
-measured_day as (
+day_had as (
     select distinct
         person_id,
         concept_id,
@@ -38,18 +40,18 @@ measured_day as (
     where
         domain in (select unnest($domains::varchar[]))
         and concept_id <> 0
-        and concept_id not in (select concept_id from entry_concept)
+        and concept_id not in (select concept_id from asked_concept)
 ),
 near_day as (
     select
-        measured_day.person_id,
-        measured_day.concept_id,
+        day_had.person_id,
+        day_had.concept_id,
         coalesce(bool_or(
-            date_diff('day', measured_day.event_date, index_day.index_date) between 1 and $days
+            date_diff('day', day_had.event_date, index_day.index_date) between 1 and $days
         ), false) as is_near
-    from measured_day
-    left join index_day on measured_day.person_id = index_day.person_id
-    group by measured_day.person_id, measured_day.concept_id, measured_day.event_date
+    from day_had
+    left join index_day on day_had.person_id = index_day.person_id
+    group by day_had.person_id, day_had.concept_id, day_had.event_date
 ),
 of_person as (
     select
@@ -78,12 +80,13 @@ from of_code
 
 
 def only_before_the_index(shown: Shown) -> Finding:
-    """Count measured codes that nearly all who have them have in the last weeks before their index alone."""
+    """Count codes that nearly all who have them have in the last weeks before their index alone."""
+    task = shown.task
     n_pairs, n_usual_near, n_usual, n_codes, n_found = shown.row(
         ONLY_THEN,
-        task=shown.task.task,
-        entries=[row.concept_set for row in shown.task.rows("entry") if row.concept_set],
-        domains=list(MEASURED),
+        task=task.task,
+        asked=[row.concept_set for row in (*task.rows("entry"), *task.rows("require")) if row.concept_set],
+        domains=list(ORDERED),
         days=WEEKS_DAYS,
         share=NEARLY_ALL,
         fewest=FEWEST_PERSONS,
@@ -92,7 +95,7 @@ def only_before_the_index(shown: Shown) -> Finding:
     return Finding(
         n_pairs,
         0 if is_usual else n_found,
-        f"{n_found} of {n_codes} measured codes that {FEWEST_PERSONS} persons or more have.",
+        f"{n_found} of {n_codes} codes that {FEWEST_PERSONS} persons or more have.",
         "Nothing: the record is of those days." if is_usual else "",
     )
 
@@ -103,12 +106,12 @@ def _indexes_once(task: Task) -> bool:
 
 CHECKS = (
     LeakCheck(
-        "measured_codes_are_not_tied_to_the_index",
+        "codes_are_not_tied_to_the_index",
         ("L09", "L10", "L33", "L35"),
         "warns",
-        f"Of no measured code that {FEWEST_PERSONS} persons or more have do {NEARLY_ALL:.0%} of them have it"
+        f"Of {FEWEST_PERSONS} or more who have a result, procedure or drug fewer than {NEARLY_ALL:.0%} have it"
         f" in the {WEEKS_DAYS} days before their index alone.",
-        "What is recorded after the index, or long before it, as well; drugs, procedures and diagnoses.",
+        "What is recorded after the index, or long before it, as well; diagnoses.",
         only_before_the_index,
         applies=lambda task, kinds: _indexes_once(task),
         otherwise="a person is indexed again and again, or the design moves the index",

@@ -16,10 +16,12 @@ from published_world import TASK
 from leakage.fair_site import make_site, write_site
 from ml import arm, arm_views
 from ml.adaptation import heads
+from ml.adaptation.draws import write_draws
 from ml.adaptation.shown import Shown
 from ml.arm import run_arm
 from ml.arm_spec import ArmSpec, ViewSpec
 from ml.artefact import write_json
+from ml.inputs.examples import read_examples
 from ml.leakage.registry import CHECKS
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
@@ -164,3 +166,29 @@ def test_a_configuration_that_tuning_would_not_choose_is_found(root):
     facts["runs"][0]["configuration"] = {"C": worse["C"]}
     file.write_text(json.dumps(facts), encoding="utf-8")
     assert look(root, CHOICE).found == 1
+
+
+def test_models_of_a_few_examples_are_held_against_their_scores_alone(root):
+    draws = root / "draws.parquet"
+    example = read_examples(root / "tasks" / TASK.task / "examples")
+    write_draws(example, draws, draws=2, seed=SEED, largest=8)
+    fit(root, "count_lr", k=(4, 8), draws=str(draws), n_draws=2)
+    few = len(pd.read_parquet(scores_of(root, "count_lr")).query("draw == 0"))
+    row = look(root, MODELS, ("count_lr",))
+    assert (row.looked_at, row.found) == (few, 0)
+    table = pd.read_parquet(scores_of(root, "count_lr"))
+    table.loc[table["draw"] == 0, "y_score_raw"] += 1e-4
+    table.to_parquet(scores_of(root, "count_lr"), index=False)
+    assert look(root, MODELS, ("count_lr",)).found == few
+
+
+def test_columns_that_are_scaled_by_more_than_train_are_found(root):
+    """The scores and the loss are the same: only the scale is another."""
+    from skops import io
+
+    file = root / "fitted" / TASK.task / "count_lr" / "head.skops"
+    head = io.load(file, trusted=["numpy.arcsinh"])
+    head[0][-1].scale_ = head[0][-1].scale_ * 1.0001
+    head[-1].coef_ = head[-1].coef_ * 1.0001
+    io.dump(head, file)
+    assert look(root, MODELS).found == 1
