@@ -7,6 +7,7 @@ one, too, and a reader decides.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.leakage.alarms import Evidence, level, strongest
 from ml.leakage.differences import looks_that_count
@@ -21,41 +22,58 @@ WITHIN_DAYS = 90
 # Of persons with a fair code so many at most are followed; the alarm says nothing unless their other days are
 # followed so much more rarely: they are not where everybody is admitted every month.
 FAIR_SHARE, LEAST_APART = 0.8, 0.3
+LEAST_SHOWN = 0.01  # of the persons: what hardly any example shows tells little
 TARGETS = {"admission": "a stay over night", "death": "death", "outcome": "the first outcome"}
 
-# What may be named: a code, and a code with its result as a concept. Where a stay led to is known at its end.
-CODED = """
+# A code, and a code with its result as a concept. Where a stay led to is known at its end.
+CODED = f"""
 create temp table coded as
 with
+shown as (
+    select distinct
+        example.person_id,
+        event.domain,
+        event.concept_id::bigint as concept_id,
+        unnest([null, event.value_as_concept_id::bigint]) as value_id
+    from event
+    inner join example on event.example_id = example.example_id
+    where example.split in ('train', 'tuning') and event.domain not in ('Visit end', 'Death')
+),
+shown_code as (
+    select
+        domain,
+        concept_id,
+        value_id
+    from shown
+    group by domain, concept_id, value_id
+    having count(*) >= {LEAST_SHOWN} * (
+        select count(distinct person_id) from example where split in ('train', 'tuning')
+    )
+),
 own as (
     select
         event_id,
         person_id,
         domain,
-        coalesce(nullif(concept_id, 0), source_concept_id, 0) as concept_id,
-        value_as_concept_id,
+        coalesce(nullif(concept_id, 0), source_concept_id, 0)::bigint as concept_id,
+        value_as_concept_id::bigint as value_id,
         available_date as day
     from clinical_event
     where
-        domain not in ('Visit end', 'Death')
-        and available_date is not null
+        available_date is not null
         and person_id in (select person_id from split where split in ('train', 'tuning'))
 )
 select
-    person_id,
-    event_id,
-    day,
-    hash(domain, concept_id) as code
+    own.person_id,
+    own.event_id,
+    own.day,
+    hash(shown_code.domain, shown_code.concept_id, shown_code.value_id) as code
 from own
-where concept_id <> 0
-union all
-select
-    person_id,
-    event_id,
-    day,
-    hash(domain, concept_id, value_as_concept_id) as code
-from own
-where concept_id <> 0 and value_as_concept_id is not null
+inner join shown_code
+    on own.domain = shown_code.domain
+    and own.concept_id = shown_code.concept_id
+    and (shown_code.value_id is null or own.value_id = shown_code.value_id)
+where own.concept_id <> 0
 """
 
 # One row a person and day with anything: what follows within so many days. Null: the outcome has been, or is
@@ -100,8 +118,9 @@ first_outcome as (
 person_day as (
     select distinct
         person_id,
-        day
-    from coded
+        available_date as day
+    from clinical_event
+    where person_id in (select person_id from coded) and available_date is not null
 ),
 next_admission as (
     select
@@ -209,29 +228,34 @@ def _judge(shown: Shown) -> Finding:
     n, followed = (table[[f"{what}_{target}" for target in TARGETS]].to_numpy() for what in ("n", "followed"))
     looks = looks_that_count((FAIR_SHARE**n).ravel(), part)
     chances = share_tail(followed, n, FAIR_SHARE)
-    sure = np.argwhere(chances <= part / looks)
-    if not sure.size:
-        sure = np.argwhere(chances == chances.min())[:1]
-    codes = table["code"].to_numpy()
-    others = shown.frame(OTHER_DAYS, codes=[int(code) for code in np.unique(codes[sure[:, 0]])])
-    others = others.set_index("code").reindex(codes[sure[:, 0]])[list(TARGETS)].fillna(0.0).to_numpy()
-    of_others = others[np.arange(len(sure)), sure[:, 1]]
-    shares = followed[sure[:, 0], sure[:, 1]] / np.maximum(n[sure[:, 0], sure[:, 1]], 1)
-    best = int(np.argmax(shares - of_others))
-    row, target = sure[best]
+    places = np.argwhere(chances <= part / looks)
+    if not places.size:
+        places = np.argwhere(chances == chances.min())[:1]
+    rows, targets = places.T
+    shares = followed[rows, targets] / np.maximum(n[rows, targets], 1)
+    apart = shares - _of_other_days(shown, table["code"].to_numpy()[rows], targets)
+    best = int(np.argmax(apart))
     fewest = int(np.ceil(np.log(part / looks) / np.log(FAIR_SHARE)))
-    words = list(TARGETS.values())[target]
     evidence = Evidence(
         looked_at=n_persons,
-        p_value=min(1.0, looks * float(chances[row, target])),
-        effect=float(shares[best] - of_others[best]),
+        p_value=min(1.0, looks * float(chances[rows[best], targets[best]])),
+        effect=float(apart[best]),
         minimum=LEAST_APART,
         smallest=LEAST_APART,
-        what=f"how much more often {words} follows a code within {WITHIN_DAYS} days than other days of"
-        f" those who have it, strongest of {len(table)} codes",
+        what=f"how much more often {list(TARGETS.values())[targets[best]]} follows a code within"
+        f" {WITHIN_DAYS} days than other days of those who have it, strongest of {len(table)} codes",
         unseen=f"A code of fewer than {fewest} persons, or that is followed in {FAIR_SHARE:.0%} of them.",
     )
     return strongest(ALARM, shown, [evidence])
+
+
+def _of_other_days(
+    shown: Shown, codes: npt.NDArray[np.uint64], targets: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Return the share of other days that are followed, of N codes and the places of their targets."""
+    others = shown.frame(OTHER_DAYS, codes=[int(code) for code in np.unique(codes)]).set_index("code")
+    shares = others[list(TARGETS)].reindex(codes).fillna(0.0).to_numpy()
+    return shares[np.arange(len(codes)), targets]
 
 
 CHECKS = (
@@ -239,8 +263,9 @@ CHECKS = (
         ALARM,
         ("L04", "L06", "L08"),
         "warns",
-        "No code, result or kind of visit is followed within 90 days by a stay over night, death or the first"
-        " outcome in nearly all who have it, while their other days are followed by it much more rarely.",
+        "No code, result or kind of visit that 1% of persons are shown is followed within 90 days by a stay"
+        " over night, death or the first outcome in nearly all who have it, while their other days are"
+        " followed by it much more rarely.",
         "A name that comes to others as well; what follows later than that, or is not one of the three.",
         codes_that_know,
     ),

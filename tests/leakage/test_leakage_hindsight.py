@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from dbt_world import PROJECT
 
@@ -19,9 +20,23 @@ CODED_ON = -400  # the day of the code of every person
 Draw = np.random.Generator
 
 
-def look(root: Path, persons: list[Person], asked: Callable[[int], bool] | None = None) -> LeakRow:
-    """Write these persons and look; `asked`: whose code is an answer to a question that all are asked."""
+def look(
+    root: Path, persons: list[Person], asked: Callable[[int], bool] | None = None, *, shown_to: float = 1.0
+) -> LeakRow:
+    """Write these persons and look.
+
+    Args:
+        asked: whose code is an answer to a question that all are asked.
+        shown_to: the share of the examples that are shown the code.
+    """
     write(root, OF_EVENT, persons)
+    examples = [f"{number:016x}" for number in range(1, len(persons) + 1)]
+    rows = [(one, "Condition", ROUTINE, None) for one in examples]
+    for one in examples[: round(shown_to * len(examples))]:
+        rows += [(one, domain, CODE, ANSWER) for domain in ("Condition", "Visit")]
+    pd.DataFrame(rows, columns=["example_id", "domain", "concept_id", "value_as_concept_id"]).astype(
+        {"value_as_concept_id": "Int64"}
+    ).to_parquet(root / "tasks" / OF_EVENT.task / "examples" / "event.parquet", index=False)
     published = root / "published"
 
     def complete(table):
@@ -123,6 +138,11 @@ def test_a_code_that_nearly_always_goes_before_is_found(tmp_path, follows, words
 )
 def test_what_need_not_have_known_is_not_found(tmp_path, n, follows, later):
     assert look(tmp_path, coded(n, follows, later)).found == 0
+
+
+@pytest.mark.parametrize(("shown_to", "found"), [(0.02, 1), (0.0, 0)])
+def test_only_what_is_shown_is_looked_at(tmp_path, shown_to, found):
+    assert look(tmp_path, coded(200, stay_after(1, 60)), shown_to=shown_to).found == found
 
 
 def test_an_answer_that_nearly_always_goes_before_is_found(tmp_path):
