@@ -85,7 +85,7 @@ def looks_of(table: pd.DataFrame) -> list[Look]:
     """Return what is compared among persons seen as often in the recent year: words, values, who, minimum."""
     column = {name: values.to_numpy(dtype=np.float64) for name, values in table.items()}
     observed, recent, older = (column[name] for name in ("observed", "recent", "older"))
-    reach = np.clip(column["reach"] / np.maximum(observed, 1), 0, 1)
+    reach = column["reach"] / np.maximum(observed, 1)  # above 1: there are records from before
     dense = older / np.maximum(observed - RECENT_DAYS, 1)
     looks: list[Look] = [
         ("how far the record reaches back into the time observed", reach, observed > 0, FULL_AUROC),

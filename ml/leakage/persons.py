@@ -18,11 +18,13 @@ MALE, FEMALE = 8507, 8532  # OMOP vocabulary "Gender"
 NOTHING = (
     "(unknown|unspecified|no information|not (stated|reported|recorded|known|available)|declined|refused)"
 )
-# Columns of the published table, and of the landed one alone. A first of January stands for an unknown day.
+# Columns of the published table, and of the landed one alone. The commonest birthday may stand for an unknown
+# one: a first of January, a middle of the year.
 PUBLISHED = {
     "sex": "coalesce(person.gender_concept_id, 0) = 0 or sex.says_nothing",
     "month of birth": "person.month_of_birth is null",
-    "day of birth": "person.day_of_birth is null or (person.day_of_birth = 1 and person.month_of_birth = 1)",
+    "day of birth": "person.day_of_birth is null",
+    "birthday": "(person.month_of_birth, person.day_of_birth) = (select birthday from commonest)",
     "race": "coalesce(person.race_concept_id, 0) = 0 or race.says_nothing",
     "ethnicity": "coalesce(person.ethnicity_concept_id, 0) = 0 or ethnicity.says_nothing",
 }
@@ -50,6 +52,14 @@ shown_person as (
     select distinct person_id
     from example
     where split in ('train', 'tuning')
+),
+commonest as (
+    select (month_of_birth, day_of_birth) as birthday
+    from person
+    where person_id in (select person_id from shown_person) and month_of_birth + day_of_birth is not null
+    group by month_of_birth, day_of_birth
+    order by count(*) desc, month_of_birth, day_of_birth
+    limit 1
 ),
 dead as (
     select distinct person_id

@@ -35,7 +35,8 @@ def most_apart(
     present, both = (of & had).sum(axis=1), (of & had & group).sum(axis=1)
     possible = (present > 0) & (present < n) & (first > 0) & (first < n)
     if not possible.any():
-        return Evidence(len(group), 1.0, 0.0, minimum, float("inf"), what)
+        # All are alike: there was nothing to be seen, and nothing is unseen.
+        return Evidence(len(group), 1.0, 0.0, minimum, 0.0, what)
     n, first, present, both = (counts[possible] for counts in (n, first, present, both))
     apart = np.abs(both / first - (present - both) / (n - first))
     extremes = np.minimum(present, first), np.maximum(0, present + first - n)

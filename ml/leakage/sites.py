@@ -1,10 +1,11 @@
-"""Where persons come from must not tell cases: their numbers, their places, codes of one site (L31, L36)."""
+"""Where persons come from must not tell cases: numbers, places, how a site codes and writes (L31, L36)."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ml.leakage.alarms import JUDGED, Evidence, judged, level, strongest
+from ml.leakage.formats import forms, stretches
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shares import Flags, most_apart
 from ml.leakage.shown import Shown
@@ -72,13 +73,19 @@ order by event.example_id, event.concept_id
 
 
 def sites_tell(shown: Shown) -> Finding:
-    """Look at stretches of numbers, at places, and at codes that stand in for each other, by class."""
+    """Look at stretches of numbers, at places, at codes for one thing and at forms of results, by class."""
     alarm = "sites_do_not_tell_cases"
     known = judged(shown)
     if known.empty:
         return Finding(0, 0)
-    part = level(alarm, shown.n_tasks) / (3 if shown.landing is not None else 2)
-    seen = [_numbers(known, shown.frame(VISIT_NUMBER), part), _twins(known, shown.frame(CODES), part)]
+    part = level(alarm, shown.n_tasks) / (4 if shown.landing is not None else 3)
+    has, among = forms(shown, known["example_id"], LEAST_SHARE * len(known))
+    what = "difference of the shares of cases and others whose results of a code come in one form"
+    seen = [
+        _numbers(known, shown.frame(VISIT_NUMBER), part),
+        _twins(known, shown.frame(CODES), part),
+        most_apart(known["y_true"] == 1, has, part, SITE_DIFFERENCE, what, among=among),
+    ]
     if shown.landing is not None:
         seen.append(_places(known, _placed(shown), part))
     return strongest(alarm, shown, seen)
@@ -96,7 +103,7 @@ def _numbers(known: pd.DataFrame, visit: pd.DataFrame, part: float) -> Evidence:
     scores = [("the number of the person", known["person_id"].rank().to_numpy(), np.ones(len(known), bool))]
     for words, values in (("person", known["person_id"]), ("latest visit", number)):
         has = values.notna().to_numpy()
-        stretch = stretches(values[has].to_numpy(dtype=np.int64))
+        stretch = stretches(values[has].to_numpy(dtype=np.int64), FREE_SHARE, LEAST_SHARE * has.sum())
         scores += [(f"a stretch of numbers of the {words}", one, has) for one in stretch]
     seen = []
     for words, score, has in scores:
@@ -113,22 +120,6 @@ def _numbers(known: pd.DataFrame, visit: pd.DataFrame, part: float) -> Evidence:
         smallest=tail.smallest,
         what=f"distance of the AUROC of {words} from one half, strongest of {len(scores)}",
     )
-
-
-def stretches(number: npt.NDArray[np.int64]) -> Flags:
-    """Return for each stretch of numbers who is in it, (L, N); none where they lie in one.
-
-    Stretches are apart where a twentieth of the range is free; those of few persons are left out.
-    """
-    if not number.size:
-        return np.zeros((0, 0), dtype=bool)
-    order = np.argsort(number, kind="stable")
-    ordered = number[order].astype(np.float64)
-    stretch = np.zeros(number.size, dtype=np.int64)
-    stretch[order] = np.concatenate([[0], np.cumsum(np.diff(ordered) > FREE_SHARE * np.ptp(ordered))])
-    names, sizes = np.unique(stretch, return_counts=True)
-    large = names[sizes >= LEAST_SHARE * number.size] if names.size > 1 else names[:0]
-    return large[:, None] == stretch[None, :]
 
 
 def _placed(shown: Shown) -> pd.DataFrame:
@@ -205,7 +196,7 @@ CHECKS = (
         ("L31", "L36"),
         "warns",
         "Neither the stretch that a person's or visit's number lies in, nor a place, nor which of two codes"
-        " that exclude each other a person's results bear tells cases.",
+        " that exclude each other or which form a person's results have tells cases.",
         "Local codes of diagnoses and drugs, which illness and treatment make exclude each other as well;"
         " sites that share numbers and codes.",
         sites_tell,

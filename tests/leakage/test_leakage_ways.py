@@ -13,10 +13,11 @@ from published_world import TASK
 from leakage.fair_site import Site, make_site, write_site
 from ml.leakage import depth, persons, sites
 from ml.leakage.depth import stop_of
+from ml.leakage.formats import heaps, stretches
 from ml.leakage.rows import LeakRow
 from ml.leakage.shares import most_apart, table_smallest
 from ml.leakage.shown import open_shown
-from ml.leakage.sites import excluding, stretches
+from ml.leakage.sites import excluding
 from ml.leakage.tails import table_tail
 
 CHECKS = {check.name: check for module in (depth, persons, sites) for check in module.CHECKS}
@@ -176,6 +177,23 @@ def local_code(world: World) -> None:
     event.loc[there & (event["concept_id"] == 1026), "concept_id"] = LOCAL
 
 
+def unit_without_name(world: World) -> None:
+    event = world.site.event
+    event.loc[event["concept_id"] == 1027, "unit_name"] = None
+    there = event["example_id"].isin(world.site.example["example_id"][world.drawn(0.7, 0.3)])
+    event.loc[there & (event["concept_id"] == 1027), "value_as_number"] += 1000
+
+
+def results_as_words(world: World) -> None:
+    event = world.site.event
+    there = event["example_id"].isin(world.site.example["example_id"][world.drawn(0.7, 0.3)])
+    event.loc[there & (event["concept_id"] == 1027), "value_as_number"] = None
+
+
+def birthday_written_over(world: World) -> None:
+    world.person.loc[world.dead & world.drawn(0.5, 0.5), ["month_of_birth", "day_of_birth"]] = [7, 1]
+
+
 PLANTS: list[tuple[str, Callable[[World], None]]] = [
     (RECORDED, purged),
     (RECORDED, no_laboratory),
@@ -189,6 +207,9 @@ PLANTS: list[tuple[str, Callable[[World], None]]] = [
     (SITES, visits_of_another_range),
     (SITES, a_ward_of_cases),
     (SITES, local_code),
+    (SITES, unit_without_name),
+    (SITES, results_as_words),
+    (UNTOLD, birthday_written_over),
 ]
 
 
@@ -253,6 +274,16 @@ def local_code_alike(world: World) -> None:
     event.loc[there & (event["concept_id"] == 1026), "concept_id"] = LOCAL
 
 
+def forms_alike(world: World) -> None:
+    """Half of the results lost their unit, a third are words, of cases as of others."""
+    event = world.site.event
+    one = event["concept_id"] == 1027
+    event.loc[one, "unit_name"] = None
+    for share, value in ((0.5, 1000), (0.3, np.nan)):
+        of = event["example_id"].isin(world.site.example["example_id"][world.drawn(share, share)])
+        event.loc[of & one, "value_as_number"] += value
+
+
 def codes_of_one_sex(world: World) -> None:
     """Men have one test and women another, and most cases are men."""
     event, example = world.site.event, world.site.example
@@ -273,6 +304,7 @@ FAIR: list[tuple[str, Callable[[World], None]]] = [
     (SITES, ranges_alike),
     (SITES, newer_numbers_of_newer_persons),
     (SITES, local_code_alike),
+    (SITES, forms_alike),
     (SITES, codes_of_one_sex),
 ]
 
@@ -287,13 +319,24 @@ def test_what_is_fair_raises_nothing(world, tmp_path, name, plant):
 
 def test_numbers_lie_in_stretches_where_a_twentieth_of_the_range_is_free():
     far = np.concatenate([np.arange(500), 10_000 + np.arange(300), 20_000 + np.arange(10)])
-    found = stretches(far)
+    found = stretches(far, 0.05, 40)
     assert found.sum(axis=1).tolist() == [500, 300]  # ten persons are no site
     assert found[0, 499]
     assert not found[0, 500]
-    assert not len(stretches(np.random.default_rng(0).integers(-(2**60), 2**60, 1000)))
-    assert not len(stretches(np.array([], dtype=np.int64)))
-    assert not len(stretches(np.full(30, 7)))
+    assert not len(stretches(np.random.default_rng(0).integers(-(2**60), 2**60, 1000), 0.05, 50))
+    assert not len(stretches(np.array([]), 0.05, 0))
+    assert not len(stretches(np.full(30, 7), 0.05, 0))
+
+
+def test_values_lie_in_heaps_where_a_unit_has_no_name():
+    rng = np.random.default_rng(0)
+    glucose = rng.lognormal(np.log(100), 0.2, 300)
+    mixed = np.append(glucose, rng.lognormal(np.log(5.5), 0.2, 200))
+    assert sorted(heaps(mixed, 25).sum(axis=1)) == [200, 300]
+    assert not len(heaps(glucose, 15))
+    assert not len(heaps(rng.lognormal(4, 1.5, 300), 15))
+    assert not len(heaps(rng.normal(0, 3, 300), 15))
+    assert not len(heaps(rng.integers(0, 11, 300).astype(float), 15))  # a scale of eleven steps
 
 
 def test_codes_that_a_sex_or_age_keeps_apart_are_no_pair():
