@@ -38,7 +38,7 @@ group by judged.example_id, judged.y_true, observed
 order by judged.example_id
 """  # fmt: skip
 
-# Rows a person of each table and of all, of the whole record and of the time before the index.
+# How many have each number of rows, of each table and of all, in the whole record and before the index.
 ROWS = f"""
 with
 {JUDGED},
@@ -55,10 +55,15 @@ counted as (
         (judged.example_id, judged.y_true, event.source_table), (judged.example_id, judged.y_true)
     )
 )
-unpivot counted
-on "the whole record", "the record before the index"
-into name scope value n
-order by source_table, scope, example_id
+select
+    source_table,
+    scope,
+    y_true,
+    n,
+    count(*) as persons
+from (unpivot counted on "the whole record", "the record before the index" into name scope value n)
+group by source_table, scope, y_true, n
+order by source_table, scope, y_true, n
 """
 # A number of rows at which records stop: of those with nearly as many, half or more have as many, and that is
 # a twentieth of all. Where long records thin out, each number is rarer than the one before.
@@ -134,9 +139,11 @@ def _stops(rows: pd.DataFrame, n: int, part: float) -> Evidence:
     """Judge whether the records of one class stop at a number of rows that those of the other go beyond."""
     seen = [(1.0, 0.0)]
     for _, own in rows.groupby(["source_table", "scope"], sort=True):
-        by_class = [own.loc[own["y_true"] == y, "n"].to_numpy() for y in (0, 1)]
-        if all(len(one) for one in by_class):
-            seen.append(stop_of(*sorted(by_class, key=lambda one: one.max())))
+        by_class = [one for _, one in own.groupby("y_true")]
+        if len(by_class) == 2:
+            shorter, longer = sorted(by_class, key=lambda one: one["n"].max())
+            number, persons = (shorter[name].to_numpy(dtype=np.int64) for name in ("n", "persons"))
+            seen.append(stop_of(number, persons, int(longer["n"].max())))
     p_value, share = min(seen, key=lambda one: (one[0], -one[1]))
     looks = max(1, len(seen) - 1)
     fewest = int(np.ceil(np.log(part / looks) / np.log(1 / _width(FEWEST_ROWS))))
@@ -151,17 +158,24 @@ def _stops(rows: pd.DataFrame, n: int, part: float) -> Evidence:
     )
 
 
-def stop_of(shorter: npt.NDArray[np.int64], longer: npt.NDArray[np.int64]) -> tuple[float, float]:
+def stop_of(
+    number: npt.NDArray[np.int64], persons: npt.NDArray[np.int64], beyond: int
+) -> tuple[float, float]:
     """Return the chance that so many stop at the most rows of all, and their share of those near it.
 
     Where longer records are rarer, the last of W numbers has at most 1 in W of those that have one of them.
+
+    Args:
+        number: (M,) numbers of rows of one class.
+        persons: (M,) who have each.
+        beyond: the most rows of the other class.
     """
-    most = int(shorter.max())
-    if most < FEWEST_ROWS or int(longer.max()) <= most:
+    most = int(number.max())
+    if most < FEWEST_ROWS or beyond <= most:
         return 1.0, 0.0
     width = _width(most)
-    n_near, n_most = int((shorter > most - width).sum()), int((shorter == most).sum())
-    if n_most < STOPPED_OF_ALL * len(shorter):
+    n_near, n_most = (int(persons[number > limit].sum()) for limit in (most - width, most - 1))
+    if n_most < STOPPED_OF_ALL * int(persons.sum()):
         return 1.0, 0.0
     return float(share_tail(n_most, n_near, 1 / width)), n_most / n_near
 

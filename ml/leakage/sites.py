@@ -57,18 +57,24 @@ left join latest on judged.example_id = latest.example_id
 order by judged.example_id
 """
 
-# Which codes with a number each judged example was shown, by sex and decade of age.
+# Which codes with a number each judged example was shown, of those that many were; sex and decade of age.
 CODES = f"""
-with {JUDGED}
-select distinct
-    event.example_id,
-    event.concept_id,
-    coalesce(example.sex, '') || '/' || coalesce(example.age // 10, -1) as stratum
-from judged
-inner join event on judged.example_id = event.example_id
-inner join example on judged.example_id = example.example_id
-where isfinite(event.value_as_number)
-order by event.example_id, event.concept_id
+with
+{JUDGED},
+had as (
+    select distinct
+        event.example_id,
+        event.concept_id,
+        coalesce(example.sex, '') || '/' || coalesce(example.age // 10, -1) as stratum
+    from judged
+    inner join event on judged.example_id = event.example_id
+    inner join example on judged.example_id = example.example_id
+    where isfinite(event.value_as_number)
+)
+select *
+from had
+qualify count(*) over (partition by concept_id) >= $fewest
+order by example_id, concept_id
 """
 
 
@@ -79,11 +85,12 @@ def sites_tell(shown: Shown) -> Finding:
     if known.empty:
         return Finding(0, 0)
     part = level(alarm, shown.n_tasks) / (4 if shown.landing is not None else 3)
-    has, among = forms(shown, known["example_id"], LEAST_SHARE * len(known))
+    fewest = LEAST_SHARE * len(known)
+    has, among = forms(shown, known["example_id"], fewest)
     what = "difference of the shares of cases and others whose results of a code come in one form"
     seen = [
         _numbers(known, shown.frame(VISIT_NUMBER), part),
-        _twins(known, shown.frame(CODES), part),
+        _twins(known, shown.frame(CODES, fewest=fewest), part),
         most_apart(known["y_true"] == 1, has, part, SITE_DIFFERENCE, what, among=among),
     ]
     if shown.landing is not None:
@@ -160,7 +167,6 @@ def _twins(known: pd.DataFrame, table: pd.DataFrame, part: float) -> Evidence:
     code, column = np.unique(table["concept_id"].to_numpy(), return_inverse=True)
     has = np.zeros((len(code), len(known)), dtype=bool)
     has[column, row] = True
-    has = has[has.sum(axis=1) >= LEAST_SHARE * len(known)]
     stratum = np.full(len(known), "", dtype=object)
     stratum[row] = table["stratum"].to_numpy()
     pairs = excluding(has, np.unique(stratum.astype(str), return_inverse=True)[1])

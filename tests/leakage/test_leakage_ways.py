@@ -349,9 +349,11 @@ def test_codes_that_a_sex_or_age_keeps_apart_are_no_pair():
 @pytest.mark.parametrize("seed", range(3))
 def test_records_that_thin_out_do_not_stop(seed):
     rng = np.random.default_rng(seed)
-    well, sick = rng.poisson(rng.gamma(4, 6, 800)), rng.poisson(rng.gamma(4, 9, 200))
-    assert stop_of(np.minimum(well, 60), np.append(sick, 400))[0] > 1e-3
-    chance, share = stop_of(np.minimum(well, 25), np.append(sick, 400))
+    rows = rng.poisson(rng.gamma(4, 6, 800))
+    assert stop_of(*np.unique(rows, return_counts=True), beyond=400)[0] > 1e-3
+    limited = np.unique(np.minimum(rows, 25), return_counts=True)
+    assert stop_of(*limited, beyond=25) == (1.0, 0.0)  # all stop alike
+    chance, share = stop_of(*limited, beyond=26)
     assert chance < 1e-9
     assert share > 0.5
 
