@@ -240,7 +240,7 @@ def change(examples: Path, table: str, edit) -> Path:
     """Another cut that differs in one table."""
     other = examples.parent / "other" / "examples"
     other.mkdir(parents=True)
-    for file in examples.iterdir():
+    for file in examples.glob("*.parquet"):
         frame = pd.read_parquet(file)
         (edit(frame) if file.stem == table else frame).to_parquet(other / file.name, index=False)
     return other

@@ -3,7 +3,7 @@
 A result, an order or a drug of ordinary care is recorded on days that know nothing of an index. One that
 nearly everybody who has it has only in the weeks before their own index was made for a cohort, afterwards, or
 loaded for it: the source as it will be used has none. It warns: a work-up that leads to an entry is one too.
-Of the simulator and of GiBleed no code of 20 persons is in those weeks alone for more than a tenth of them.
+In the simulator and in GiBleed no code of 20 persons is of those weeks alone for more than 2% of them.
 Diagnoses are left out: those of the stay that ends with the index are dated before it.
 """
 
@@ -109,7 +109,7 @@ CHECKS = (
         "codes_are_not_tied_to_the_index",
         ("L09", "L10", "L33", "L35"),
         "warns",
-        f"Of {FEWEST_PERSONS} or more who have a result, procedure or drug fewer than {NEARLY_ALL:.0%} have it"
+        f"Of {FEWEST_PERSONS} or more who have a result, procedure or drug under {NEARLY_ALL:.0%} have it"
         f" in the {WEEKS_DAYS} days before their index alone.",
         "What is recorded after the index, or long before it, as well; diagnoses.",
         only_before_the_index,
