@@ -185,7 +185,7 @@ CHECKS = (
     ),
     LeakCheck(
         "stored_models_follow_from_train_and_tuning",
-        ("L27", "L28", "L35", "L39"),
+        ("L27", "L28", "L35", "L38", "L39"),
         "warns",
         "Each kept model over one count view gives the stored scores; a boosted one has the rounds at which"
         " tuning was best, its curve is tuning's, and no tree was grown on more examples than train has; a"

@@ -186,7 +186,7 @@ CHECKS = (
     ),
     LeakCheck(
         "scores_are_no_better_on_held_out",
-        ("L27", "L28"),
+        ("L27", "L28", "L35"),
         "warns",
         "To no arm do cases and others lie further apart in held-out than in tuning, by more than chance.",
         "The best of a few seeds or configurations of held-out: it gains less than chance moves it.",
