@@ -119,7 +119,7 @@ CHECKS = (
         "warns",
         "Sex, birth, race, place and the like are missing as rarely of cases as of others, and of persons who"
         " died later as of those who did not.",
-        "What was written over rather than blanked.",
+        "What was written over with what many others have.",
         untold_tells,
     ),
 )
