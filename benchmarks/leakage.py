@@ -71,10 +71,9 @@ def main() -> int:
 
 def plant_jobs(seeds: int, only: Sequence[str] | None = None) -> list[Job]:
     """Return every plant of all sets on sites 1 to `seeds`, those of a site and a task together."""
-    from leakage.plants import PLANTS
-    from leakage.sets import sets
+    from leakage.sets import plant_named, sets
 
-    names = sorted(sets() if only is None else only, key=lambda name: (PLANTS[name].task, name))
+    names = sorted(sets() if only is None else only, key=lambda name: (plant_named(name).task, name))
     return [("plant", name, seed) for seed in range(1, seeds + 1) for name in names]
 
 
