@@ -214,6 +214,22 @@ def test_rows_that_a_refresh_brings_of_closed_days_are_late(clean, tmp_path, tab
     assert (row.looked_at, row.found, row.severity) == (25, found, "warn")
 
 
+@pytest.mark.parametrize(("taken", "found"), [(3, 0), (30, 30)])
+def test_rows_stay_in_the_record(clean, tmp_path, tables, taken, found):
+    root = write_site(tmp_path / "site", tables, with_views=False)
+    before = tables["clinical_event"]
+    (code,) = before.loc[before["concept_id"] > 0, "concept_id"].mode()[:1]
+    assert (before["concept_id"] == code).sum() > 200
+    gone = before.index[before["concept_id"] == code][:taken]
+    with open_shown(root, TASK, seeds=root / "seeds") as shown:
+        assert arrival.CHECKS[1].run(shown).looked_at == 0
+    shutil.copytree(clean / "published", root / "snapshots" / "before")
+    edit(root / "published" / "clinical_event.parquet", lambda frame: frame.drop(index=gone))
+    with open_shown(root, TASK, seeds=root / "seeds") as shown:
+        row = arrival.CHECKS[1].run(shown)
+    assert (row.looked_at > taken, row.found, row.severity) == (True, found, "warn")
+
+
 @pytest.mark.parametrize("moves", [False, True])
 def test_a_person_keeps_the_split_of_the_snapshot_before(clean, tmp_path, tables, moves):
     root = write_site(tmp_path / "site", tables, with_views=False)
