@@ -1,6 +1,7 @@
 """Whether a plant did what it says: a count by a direct query, on the clean site and on the planted one.
 
-The queries stand in `evidence.toml`, those of the second set in `evidence_second.toml`.
+The queries stand in `evidence.toml`, those of the other sets in `evidence_second.toml` and
+`evidence_third.toml`.
 
     cd tests && PYTHONPATH=.. python -m leakage.evidence 4000 1 [names]
 """
@@ -13,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from leakage import pipeline
-from leakage.plants import PLANTS, Plant
-from leakage.sets import sets
+from leakage.plants import Plant
+from leakage.sets import plant_named, sets
 from leakage.site import Site, Sites
 
 FOUND: dict[str, str] = {
     name: query
-    for file in ("evidence.toml", "evidence_second.toml")
+    for file in ("evidence.toml", "evidence_second.toml", "evidence_third.toml")
     for name, query in tomllib.loads(Path(__file__).with_name(file).read_text(encoding="utf-8")).items()
 }
 # What no stored row shows, only what the planted code does: the log, bins, and scores that agree too well.
@@ -59,7 +60,7 @@ def main(persons: int, seed: int, names: list[str]) -> int:
     sites = Sites()
     clean, left_nothing = sites.clean(seed, persons), 0
     for name in names or sorted(sets()):
-        plant = PLANTS[name]
+        plant = plant_named(name)
         site = sites.copy(seed, persons, [plant.task])
         plant(site, np.random.default_rng(seed))
         words = [gain(clean, site, plant, arm) for arm in pipeline.ARMS]

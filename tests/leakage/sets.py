@@ -1,6 +1,7 @@
-"""Both sets of plants, and which plants of the first no check can honestly see.
+"""The sets of plants, a folder each, and which plants of the first no check can honestly see.
 
-The first set is in `plants/`; the second, added when the checks were done, in `plants_second/`.
+The first set is in `plants/`; the second and the third, added when the checks were done, in `plants_second/`
+and `plants_third/`.
 """
 
 import csv
@@ -12,26 +13,26 @@ from pathlib import Path
 
 from leakage.plants import PLANTS, Plant
 
-SETS = ("first", "second")
+FOLDERS = {"first": "plants", "second": "plants_second", "third": "plants_third"}
+SETS = tuple(FOLDERS)
 MEASURED = SETS[-1]  # by what its plants show nothing has been improved
-SECOND = "plants_second"
 ARGUED = Path(__file__).with_name("argued.csv")
 
 
 @cache
 def sets() -> Mapping[str, str]:
-    """Return the set that each plant is of, by its name; every module of both sets is imported for it."""
-    folder = Path(__file__).with_name(SECOND)
-    if folder.is_dir():
-        for module in pkgutil.iter_modules([str(folder)]):
-            importlib.import_module(f"leakage.{SECOND}.{module.name}")
-    return {
-        name: SETS[plant.act.__module__.startswith(f"leakage.{SECOND}")] for name, plant in PLANTS.items()
-    }
+    """Return the set that each plant is of, by its name; every module of every set is imported for it."""
+    for name in FOLDERS.values():
+        folder = Path(__file__).with_name(name)
+        if folder.is_dir():
+            for module in pkgutil.iter_modules([str(folder)]):
+                importlib.import_module(f"leakage.{name}.{module.name}")
+    of_folder = {f"leakage.{folder}": which for which, folder in FOLDERS.items()}
+    return {name: of_folder[plant.act.__module__.rpartition(".")[0]] for name, plant in PLANTS.items()}
 
 
 def plant_named(name: str) -> Plant:
-    """Return a plant of either set; PLANTS alone knows only the modules that were imported.
+    """Return a plant of any set; PLANTS alone knows only the modules that were imported.
 
     Raises:
         KeyError: there is none of this name.
