@@ -50,7 +50,7 @@ def page(record: Mapping[str, Any]) -> str:
             "### Argued",
             "",
             "No check honestly sees these plants on every seed, each for the reason that",
-            "`tests/leakage/argued.csv` gives; none is of the set that measures. An argument is wrong where",
+            "`benchmarks/leakage_argued.csv` gives; none is of the set that measures. An argument is wrong where",
             "its plant is caught on every seed all the same.",
             "",
             *_argued(record),
