@@ -126,7 +126,7 @@ CHECKS = (
     ),
     LeakCheck(
         "rows_stay_in_the_record",
-        ("L05",),
+        ("L05", "L07"),
         "warns",
         "Of the rows of a code that the snapshot before had of closed days, of persons who are still here, 95"
         " of 100 are as they were: what is taken back or amended later was shown to whoever predicted then.",

@@ -93,6 +93,40 @@ select
 from within_stay
 """
 
+# What a visit recorded was known on its first day at the earliest, whatever day the row bears: the onset of a
+# complaint, the day before by another clock. Rows of several days of one visit lie within it.
+BEFORE_VISIT = """
+with
+visit as (
+    select
+        person_id,
+        visit_occurrence_id,
+        min(event_date) as start_date
+    from clinical_event
+    where domain = 'Visit' and person_id in (select person_id from example)
+    group by person_id, visit_occurrence_id
+),
+by_table as (
+    select
+        known.source_table,
+        count(*) as n,
+        count(*) filter (where known.known_date < visit.start_date) as n_before
+    from known
+    inner join visit
+        on known.person_id = visit.person_id
+        and known.visit_occurrence_id = visit.visit_occurrence_id
+    where known.domain not in ('Visit', 'Visit end')
+    group by known.source_table
+)
+select
+    coalesce(sum(n), 0)::bigint,
+    coalesce(sum(n_before) filter (where n_before > $share * n), 0)::bigint,
+    coalesce(string_agg(source_table, ', ' order by source_table) filter (where n_before > $share * n), '')
+from by_table
+"""
+# Of the rows of a table: some are dated by the appointment, or by the day on which a sample was taken.
+BEFORE_SHARE = 0.05
+
 
 def _early(shown: Shown) -> Finding:
     make_known_table(shown)
@@ -112,6 +146,13 @@ def _loose(shown: Shown) -> Finding:
     )
     loose = unlinked + of_other + of_bare + of_open
     return Finding(looked_at, loose if loose > LOOSE_SHARE * (within + of_open) else 0, note)
+
+
+def _before_visit(shown: Shown) -> Finding:
+    """A share of rows of each table: a source that dates by onset does so with most of its diagnoses."""
+    make_known_table(shown)
+    looked_at, found, tables = shown.row(BEFORE_VISIT, share=BEFORE_SHARE)
+    return Finding(looked_at, found, f"Of {tables}." if found else "")
 
 
 CHECKS = (
@@ -136,5 +177,14 @@ CHECKS = (
         "Fewer lost or wrong links or ends; some of a stay's rows, where its emergency part has them; rows"
         " dated outside the stay that they are of.",
         _loose,
+    ),
+    LeakCheck(
+        "rows_are_not_older_than_their_visit",
+        ("L02", "L05"),
+        "warns",
+        "Of the rows of a table that are linked to a visit 95 of 100 count as known on its first day or"
+        " later, not on a day before somebody came.",
+        "Rows without a visit; a visit that bears the earlier day as well.",
+        _before_visit,
     ),
 )

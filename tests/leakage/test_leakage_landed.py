@@ -355,3 +355,19 @@ def test_bills_of_a_visit_that_ends_before_the_stay_are_counted(
     tables["concept_set_member"].loc[3] = ["inpatient_or_emergency_visit", 9203]
     row = look(write_site(tmp_path / "site", tables), WAITS, landing)
     assert (row.found, row.severity) == (found, "warn")
+
+
+@pytest.mark.parametrize(("starts", "known", "found"), [(4, 4, 0), (5, 4, 3), (5, 5, 0), (3, 4, 0)])
+def test_rows_that_are_older_than_their_visit_are_counted(tmp_path, landing, starts, known, found):
+    """Three diagnoses of the third of March, known on another day, of a visit that begins on one."""
+    tables = published()
+    events = tables["clinical_event"]
+    events["visit_occurrence_id"] = pd.array([None] * len(events), dtype="Int64")
+    events.loc[[5, 6, 7], "visit_occurrence_id"] = 11
+    events.loc[[5, 6, 7], "event_date"] = date(2015, 3, 3)
+    events.loc[[5, 6, 7], "available_date"] = date(2015, 3, known)
+    visit = events.loc[[0]].assign(event_id=100, visit_occurrence_id=11, event_date=date(2015, 3, starts))
+    visit["concept_id"] = OFFICE
+    tables["clinical_event"] = pd.concat([events, visit.astype(events.dtypes)], ignore_index=True)
+    row = look(write_site(tmp_path / "site", tables), "rows_are_not_older_than_their_visit", landing)
+    assert (row.looked_at, row.found, row.severity) == (3, found, "warn")
