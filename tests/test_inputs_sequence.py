@@ -123,7 +123,7 @@ def change_outside_train(examples: Path, edit) -> Path:
     other.mkdir(parents=True)
     example = pd.read_parquet(examples / "example.parquet")
     outside = example.loc[example["split"] != "train", "example_id"]
-    for file in examples.iterdir():
+    for file in examples.glob("*.parquet"):
         table = pd.read_parquet(file)
         (edit(table, table["example_id"].isin(outside)) if file.stem == "event" else table).to_parquet(
             other / file.name, index=False
