@@ -4,7 +4,6 @@ Months of membership, a count of all visits, a score that was made at the end: s
 they rise and fall with what is left of the record. Nothing that was measured then does so in every person.
 """
 
-import numpy as np
 import pandas as pd
 
 from ml.leakage.right_edge import LAST_DAY
@@ -92,13 +91,11 @@ def values_know_the_end(shown: Shown) -> Finding:
 
 def _correlation(own: pd.DataFrame, end: str) -> tuple[int, float]:
     """Return of how many persons, 0 if too few, and Spearman's correlation of values with the days left."""
-    from scipy import stats
-
     left = own[own[end].notna()]
     if len(left) < FEWEST_PERSONS or left["value"].nunique() < 2 or left[end].nunique() < 2:
         return 0, 0.0
-    days = left[end].to_numpy(dtype=np.float64)
-    return len(left), float(stats.spearmanr(left["value"].to_numpy(dtype=np.float64), days).statistic)
+    values, days = (left[name].astype("float64") for name in ("value", end))
+    return len(left), float(values.corr(days, method="spearman"))
 
 
 CHECKS = (
