@@ -6,14 +6,17 @@ from ml.leakage.shown import Shown
 LATE_SHARE = 0.05  # of the new rows of a table: 95 of 100 arrived within the lag
 FEWEST_ROWS = 20  # new rows of a table, to speak of a share
 
-# Rows that are new for persons who were known before; an amended row is one, for its id follows its content.
-ARRIVED = """
-with
-ended as (
+# The last day that the snapshot before had closed.
+ENDED = """ended as (
     select coalesce(period.data_end, last.event_date) - period.coding_lag_days as last_date
     from read_parquet($earlier_period) as period
     cross join (select max(event_date) as event_date from read_parquet($earlier_event)) as last
-),
+)"""
+
+# Rows that are new for persons who were known before; an amended row is one, for its id follows its content.
+ARRIVED = f"""
+with
+{ENDED},
 arrived as (
     select
         event.source_table,
@@ -58,13 +61,9 @@ def _late(shown: Shown) -> Finding:
 
 # Rows of closed days that the snapshot before had of persons who are still here, by code, and which of them
 # are gone: taken back, or amended, for an id follows its content.
-GONE = """
+GONE = f"""
 with
-ended as (
-    select coalesce(period.data_end, last.event_date) - period.coding_lag_days as last_date
-    from read_parquet($earlier_period) as period
-    cross join (select max(event_date) as event_date from read_parquet($earlier_event)) as last
-),
+{ENDED},
 known as (
     select
         event.source_table,

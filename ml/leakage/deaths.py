@@ -14,6 +14,14 @@ from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.tails import share_tail
 
+# The day that a person is said to have died on: a CTE.
+DEATH = """death as (
+    select person_id, min(event_date) as event_date
+    from clinical_event
+    where domain = 'Death'
+    group by person_id
+)"""
+
 # Deaths a person-year that no population stays below, by age from: a tenth of what women of Nagano died of
 # in 1975-79 (0.0163, 0.0292, 0.0555, 0.1064 and 0.1772; Japanese Mortality Database, National Institute of
 # Population and Social Security Research, females 5x5). A tenth leaves room for how mortality has fallen and
@@ -21,7 +29,7 @@ from ml.leakage.tails import share_tail
 LOWEST = {65: 0.0016, 70: 0.0029, 75: 0.0055, 80: 0.0106, 85: 0.0177}
 
 # Years observed in each age band, periods that overlap counted once; deaths known from the first band on.
-OBSERVED = """
+OBSERVED = f"""
 with
 band as (
     select unnest($ages::integer[]) as age, unnest($next_ages::integer[]) as next_age,
@@ -40,12 +48,7 @@ clipped as (
         observation_period_end_date as end_date
     from observed_period
 ),
-death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
+{DEATH},
 stretch as (
     select
         band.rate,
@@ -76,14 +79,9 @@ from stretch
 
 # Deaths in observation or soon after it, or after the data end, and which of them lie after it. Whoever left
 # and died later is in a register of deaths as of right: those deaths are left out. A week is none.
-AFTER_OBSERVATION = """
+AFTER_OBSERVATION = f"""
 with
-death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
+{DEATH},
 ended as (
     select person_id, max(observation_period_end_date) as end_date
     from observed_period
@@ -107,14 +105,9 @@ from placed
 TOLERATED_AFTER, FEWEST_DEATHS = 0.25, 20
 
 # Whether anything was recorded of those who died in the days up to the death, and in as many a year before.
-SEEN_BEFORE = """
+SEEN_BEFORE = f"""
 with
-death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
+{DEATH},
 seen as (
     select
         death.person_id,

@@ -8,24 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.leakage.alarms import Evidence, level, strongest
+from ml.leakage.deaths import DEATH
 from ml.leakage.right_edge import LAST_DAY, NO_END
 from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.shares import more_often
 from ml.leakage.shown import Shown
-from ml.leakage.tails import share_tail, shares_smallest, shares_tail
+from ml.leakage.tails import share_tail
 
 Days = npt.NDArray[np.int64]
 
 # Of the last period of each person who did not die in it: whether nothing was recorded in its last days, and
 # in as many days drawn by a hash from those between its first record and its last. Both begin after a record;
 # only the second are followed by one, so that the person was still there. Periods are cut at the last day.
-SILENCE = """
+SILENCE = f"""
 with
-death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
+{DEATH},
 period as (
     select
         person_id,
@@ -94,14 +91,9 @@ FAIR_SILENCE, SILENCE_DIFFERENCE = 0.1, 0.15
 # From the first index of each person, of any task, to the end of the period around it, in days before the
 # last one, and whether it ended with a death: one within 90 days of the end of the period is why it ended.
 # Before an index all had to live: a source of those with a disease holds nobody who died without it.
-FOLLOWED = """
+FOLLOWED = f"""
 with
-death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
+{DEATH},
 entered as (
     select
         person_id,
@@ -148,22 +140,17 @@ def silent_ends(shown: Shown) -> Finding:
             ((silent, n), "all periods"),
             ((silent_at_end, n_at_end), "periods that reach the end of the data"),
         )
-        seen += [_silence(counts, usual, days, part, what) for counts, what in ends if counts[1] and n_usual]
+        seen += [
+            more_often(
+                counts, usual, FAIR_SILENCE, SILENCE_DIFFERENCE, part,
+                f"share of {what} that end in {days} days without a record, above that between records",
+            )
+            for counts, what in ends
+            if counts[1] and n_usual
+        ]  # fmt: skip
     if not seen:
         return Finding(n_persons, 0, cannot_see="No record lies a year before the end of its period.")
     return strongest(alarm, shown, seen)
-
-
-def _silence(ending: tuple[int, int], usual: tuple[int, int], days: int, part: float, what: str) -> Evidence:
-    more = ending[0] / ending[1] - usual[0] / usual[1]
-    return Evidence(
-        looked_at=ending[1],
-        p_value=shares_tail(ending, usual, FAIR_SILENCE) if more > 0 else 1.0,
-        effect=more,
-        minimum=SILENCE_DIFFERENCE,
-        smallest=shares_smallest(ending[1], usual, FAIR_SILENCE, part),
-        what=f"share of {what} that end in {days} days without a record, above that between records",
-    )
 
 
 def early_departures(shown: Shown) -> Finding:

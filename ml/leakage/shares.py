@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from ml.leakage.alarms import Evidence
 from ml.leakage.differences import looks_that_count
-from ml.leakage.tails import table_tail
+from ml.leakage.tails import shares_smallest, shares_tail, table_tail
 
 Flags = npt.NDArray[np.bool_]
 
@@ -67,3 +67,27 @@ def table_smallest(present: int, first: int, n: int, level: float) -> float:
     apart = np.abs(possible / first - (present - possible) / (n - first))
     excluded = apart[table_tail(possible, present, first, n) <= level]
     return float(excluded.min()) if excluded.size else float("inf")
+
+
+def more_often(
+    found: tuple[int, int], usual: tuple[int, int], allowed: float, minimum: float, part: float, what: str
+) -> Evidence:
+    """Judge whether a share lies above a usual one by more than is allowed.
+
+    Args:
+        found: how many, of how many (not 0).
+        usual: likewise.
+        allowed: difference of the true shares that is fair.
+        minimum: difference below which nothing is said.
+        part: level of the look.
+        what: of the statistic, in words.
+    """
+    more = found[0] / found[1] - usual[0] / usual[1]
+    return Evidence(
+        looked_at=found[1],
+        p_value=shares_tail(found, usual, allowed) if more > 0 else 1.0,
+        effect=more,
+        minimum=minimum,
+        smallest=shares_smallest(found[1], usual, allowed, part),
+        what=what,
+    )

@@ -6,11 +6,11 @@ everybody else that is not seen.
 
 from collections import defaultdict
 
-from ml.leakage.alarms import Evidence, level, strongest
+from ml.leakage.alarms import level, strongest
 from ml.leakage.right_edge import LAST_DAY, NO_END
 from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.shares import more_often
 from ml.leakage.shown import Shown
-from ml.leakage.tails import shares_smallest, shares_tail
 
 # Persons with records of other kinds on at least three days in each of two stretches on end, and of this kind
 # on at least two days of the earlier one: in how many the later one has none. The last two stretches of the
@@ -75,27 +75,13 @@ def stops_being_coded(shown: Shown) -> Finding:
             counts[domain][is_last] = int(n_uncoded), int(n)
         for domain, pair in counts.items():
             if len(pair) == 2:
-                stop = f"{KINDS[domain]} stop in the last {days} days"
-                seen.append(
-                    _share(pair[True], pair[False], part, f"share of those seen whose {stop}, above usual")
-                )
+                what = f"share of those seen whose {KINDS[domain]} stop in the last {days} days, above usual"
+                seen.append(more_often(pair[True], pair[False], FAIR_DIFFERENCE, DIFFERENCE, part, what))
     if not seen:
         return Finding(
             n_persons, 0, cannot_see="Nobody is seen often enough in the last days and before them."
         )
     return strongest(alarm, shown, seen)
-
-
-def _share(last: tuple[int, int], before: tuple[int, int], part: float, what: str) -> Evidence:
-    more = last[0] / last[1] - before[0] / before[1]
-    return Evidence(
-        looked_at=last[1],
-        p_value=shares_tail(last, before, FAIR_DIFFERENCE) if more > 0 else 1.0,
-        effect=more,
-        minimum=DIFFERENCE,
-        smallest=shares_smallest(last[1], before, FAIR_DIFFERENCE, part),
-        what=what,
-    )
 
 
 CHECKS = (
