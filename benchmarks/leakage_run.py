@@ -205,7 +205,7 @@ def _world(size: str, seed: int) -> Result:
 
 def _frozen(task: str, seed: int) -> Result:
     from benchmarks.random_labels import frozen_arms, look_at
-    from ml.leakage.permutation import FULL
+    from ml.leakage.fits.permutation import FULL
 
     site = PLANTING[0].clean(seed)
     with tempfile.TemporaryDirectory(prefix="frozen-") as folder:

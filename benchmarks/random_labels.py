@@ -4,8 +4,9 @@
     python -m benchmarks.random_labels --home --results <file>    # the arms of the study and home in force
 
 Labels are dealt within each split; then everything from the fit on is done again by `ml.arm.run_arm`, guards
-and choice on tuning included, and `ml.leakage.permutation` judges what the arm scores of held-out. Texts and
-vectors are taken as they are stored: neither reads a label. Ends with 1 if an arm has learned anything.
+and choice on tuning included, and `ml.leakage.fits.permutation` judges what the arm scores of held-out.
+Texts and vectors are taken as they are stored: neither reads a label. Ends with 1 if an arm has learned
+anything.
 """
 
 import argparse
@@ -28,8 +29,8 @@ from ml.artefact import write_json
 from ml.inputs.fitting import CountTokens
 from ml.inputs.text import write_patient_texts
 from ml.inputs.view import TextOptions
-from ml.leakage.alarms import level
-from ml.leakage.permutation import FULL, LOOK, RANDOM_AUROC, random_evidence
+from ml.leakage.fits.permutation import FULL, LOOK, RANDOM_AUROC, random_evidence
+from ml.leakage.statistics.alarms import level
 from ml.models.registry import MODELS
 from ml.random_labels import deal_labels
 from ml.refusal import RefusalError

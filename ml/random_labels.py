@@ -1,4 +1,4 @@
-"""Arms on counts made again with labels dealt at random: what `ml.leakage.permutation` judges (L38)."""
+"""Arms on counts made again with labels dealt at random: what `ml.leakage.fits.permutation` judges (L38)."""
 
 import shutil
 import tempfile

@@ -10,7 +10,7 @@ from ml.artefact import sha256_file
 from ml.code_key import code_key, module_key
 from ml.cost import Cost
 from ml.inputs.view import CountOptions, ModelInput
-from ml.leakage.permutation import FULL, LOOK
+from ml.leakage.fits.permutation import FULL, LOOK
 from ml.leakage.registry import checks_of, left_out_checks
 from ml.leakage.rows import BROKEN, LeakCheck, Stage
 from ml.tasks import Task

@@ -9,7 +9,7 @@ from ml.artefact import read_json
 from ml.compatibility import rests_on_smoke
 from ml.in_memory import in_memory
 from ml.inputs.examples import attrition, split_counts
-from ml.leakage.alarms import FAMILIES
+from ml.leakage.statistics.alarms import FAMILIES
 from ml.models.model import Model
 from ml.models.registry import MODELS
 from ml.report.facts import (

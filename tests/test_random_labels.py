@@ -8,7 +8,7 @@ from published_world import make_world, write_world
 
 from ml.inputs.examples import ExampleOptions, cut_examples
 from ml.inputs.view import CountOptions
-from ml.leakage.permutation import random_evidence
+from ml.leakage.fits.permutation import random_evidence
 from ml.random_labels import CountArm, deal_labels, write_random_labels
 
 

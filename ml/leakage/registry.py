@@ -3,44 +3,28 @@
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ml.leakage import (
-    arrival,
-    availability,
-    cohort,
-    columns,
-    deaths,
-    depth,
-    duplicates,
-    ends,
-    fitting,
-    followup,
-    hindsight,
-    independence,
-    indexing,
-    labels,
-    landed,
-    lineage,
-    models,
-    named,
-    occasion,
-    order,
-    partial_copies,
-    periods,
-    permutation,
-    persons,
-    presence,
-    readings,
-    recency,
-    right_edge,
-    scores,
-    seasons,
-    shortcuts,
-    sites,
-    texts,
-    uncoded,
-)
+from ml.leakage.cohort import cohort, labels
+from ml.leakage.fits import fitting, models, permutation, readings, scores, shortcuts
+from ml.leakage.follow_up import deaths, ends, followup, periods, right_edge, uncoded
+from ml.leakage.inputs import lineage, named
+from ml.leakage.record import arrival, availability, landed
 from ml.leakage.rows import LeakCheck, Stage
 from ml.leakage.shown import Shown
+from ml.leakage.signals import (
+    columns,
+    depth,
+    hindsight,
+    indexing,
+    occasion,
+    order,
+    persons,
+    presence,
+    recency,
+    seasons,
+    sites,
+    texts,
+)
+from ml.leakage.splits import duplicates, independence, partial_copies
 from ml.task_definition import Task
 
 CHECKS: tuple[LeakCheck, ...] = (

@@ -20,7 +20,7 @@ from leakage.site import Site, Sites, make_site
 from ml.inputs.examples import split_counts
 from ml.inputs.view import CountOptions
 from ml.leakage.catalogue import Leak, read_catalogue
-from ml.leakage.permutation import FULL, LOOK
+from ml.leakage.fits.permutation import FULL, LOOK
 from ml.leakage.registry import checks_of
 from ml.leakage.rows import LeakCheck
 from ml.leakage.shown import Shown, open_shown

@@ -11,24 +11,15 @@ from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from leakage.fair_site import OUTCOME, Site, make_site, write_site
-from ml.leakage import (
-    alarms,
-    columns,
-    duplicates,
-    indexing,
-    named,
-    order,
-    permutation,
-    presence,
-    recency,
-    scores,
-    seasons,
-    shortcuts,
-)
-from ml.leakage import texts as text_checks
-from ml.leakage.column_auroc import column_aurocs
+from ml.leakage.fits import permutation, scores, shortcuts
+from ml.leakage.inputs import named
 from ml.leakage.registry import CHECKS
 from ml.leakage.shown import open_shown
+from ml.leakage.signals import columns, indexing, order, presence, recency, seasons
+from ml.leakage.signals import texts as text_checks
+from ml.leakage.splits import duplicates
+from ml.leakage.statistics import alarms
+from ml.leakage.statistics.column_auroc import column_aurocs
 
 MODULES = (
     named, presence, recency, columns, indexing, order, duplicates, text_checks, shortcuts, seasons, scores,

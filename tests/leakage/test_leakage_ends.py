@@ -9,7 +9,7 @@ from dbt_world import PROJECT
 
 from leakage.followed_site import OF_EVENT, VALUE, Person, write
 from leakage.small_site import edit
-from ml.leakage import ends
+from ml.leakage.follow_up import ends
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 

@@ -22,10 +22,12 @@ from leakage.followed_site import (
     write,
 )  # fmt: skip
 from leakage.small_site import edit
-from ml.leakage import cohort, deaths, followup, labels, readings, right_edge
-from ml.leakage.rates import few_tail, ratio_tail
+from ml.leakage.cohort import cohort, labels
+from ml.leakage.fits import readings
+from ml.leakage.follow_up import deaths, followup, right_edge
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
+from ml.leakage.statistics.rates import few_tail, ratio_tail
 from ml.task_definition import Task
 
 CHECKS = {

@@ -10,9 +10,9 @@ from dbt_world import PROJECT
 
 from leakage.followed_site import OF_EVENT, OUTCOME, STAY, Person, write
 from leakage.small_site import edit
-from ml.leakage import hindsight
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
+from ml.leakage.signals import hindsight
 
 (CHECK,) = hindsight.CHECKS
 CODE, ROUTINE, ANSWER = 50, 60, 70

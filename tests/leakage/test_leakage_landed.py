@@ -11,7 +11,8 @@ from dbt_world import land_rows, observed, person, visit
 from published_world import OUTCOME, TASK
 
 from leakage.small_site import write_seeds
-from ml.leakage import availability, landed, lineage
+from ml.leakage.inputs import lineage
+from ml.leakage.record import availability, landed
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 

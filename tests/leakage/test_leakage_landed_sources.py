@@ -9,7 +9,7 @@ from definitions.mixed import STUDIES
 from definitions.stacked import Stack
 from published_world import TASK
 
-from ml.leakage import availability, landed
+from ml.leakage.record import availability, landed
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 from orchestration.landing import land

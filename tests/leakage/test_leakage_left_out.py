@@ -9,9 +9,10 @@ import pytest
 
 from leakage.small_site import ARM, TASK, edit, small_tables, write_site
 from ml.inputs.examples import ExampleOptions, cut_examples
-from ml.leakage import fitting, independence
+from ml.leakage.fits import fitting
 from ml.leakage.rows import LeakCheck
 from ml.leakage.shown import open_shown
+from ml.leakage.splits import independence
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ml.leakage.near_duplicates import near_duplicates
+from ml.leakage.splits.near_duplicates import near_duplicates
 
 
 def brute(words, jaccard):

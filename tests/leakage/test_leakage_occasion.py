@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from leakage.small_site import TASK, Tables, add_events, event_of, small_tables, write_site
-from ml.leakage import occasion
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
+from ml.leakage.signals import occasion
 
 SCORE, PERSONS = 4321, 60
 

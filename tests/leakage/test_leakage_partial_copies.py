@@ -7,8 +7,8 @@ from dbt_world import PROJECT
 from published_world import TASK
 
 from leakage.fair_site import Site, make_site, write_site
-from ml.leakage import partial_copies
 from ml.leakage.shown import open_shown
+from ml.leakage.splits import partial_copies
 
 (CHECK,) = partial_copies.CHECKS
 OTHER = {"train": "held_out", "held_out": "train", "tuning": "train"}

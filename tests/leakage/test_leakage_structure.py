@@ -26,9 +26,13 @@ from leakage.small_site import (
     write_views,
 )
 from ml.inputs.examples import ExampleOptions, cut_examples
-from ml.leakage import arrival, cohort, fitting, independence, labels, lineage
+from ml.leakage.cohort import cohort, labels
+from ml.leakage.fits import fitting
+from ml.leakage.inputs import lineage
+from ml.leakage.record import arrival
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
+from ml.leakage.splits import independence
 from ml.task_definition import Task
 
 CHECKS = {

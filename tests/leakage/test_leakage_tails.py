@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from ml.leakage import differences, tails
+from ml.leakage.statistics import differences, tails
 
 
 def exact_rank_tail(labels, score):

@@ -11,14 +11,14 @@ from dbt_world import PROJECT
 from published_world import TASK
 
 from leakage.fair_site import Site, make_site, write_site
-from ml.leakage import depth, persons, sites
-from ml.leakage.depth import stop_of
-from ml.leakage.formats import heaps, stretches
 from ml.leakage.rows import LeakRow
-from ml.leakage.shares import most_apart, table_smallest
 from ml.leakage.shown import open_shown
-from ml.leakage.sites import excluding
-from ml.leakage.tails import table_tail
+from ml.leakage.signals import depth, persons, sites
+from ml.leakage.signals.depth import stop_of
+from ml.leakage.signals.formats import heaps, stretches
+from ml.leakage.signals.sites import excluding
+from ml.leakage.statistics.shares import most_apart, table_smallest
+from ml.leakage.statistics.tails import table_tail
 
 CHECKS = {check.name: check for module in (depth, persons, sites) for check in module.CHECKS}
 RECORDED, UNTOLD, SITES = (

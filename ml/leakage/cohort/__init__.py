@@ -1,0 +1,1 @@
+"""Cohort and labels, found again in the published record."""

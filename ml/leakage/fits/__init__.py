@@ -1,0 +1,1 @@
+"""Fits and scores: who was used to fit what, and what scores hold."""

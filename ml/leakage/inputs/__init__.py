@@ -1,0 +1,1 @@
+"""Inputs: each shown event against the record, and names that give the outcome away."""

@@ -1,0 +1,1 @@
+"""Signals: what tells cases from others in what was shown."""
