@@ -59,6 +59,7 @@ def quirky_world() -> dict[str, list[Row]]:
         visit(OPEN_OLD, 201, 9201, "2019-12-31", None),  # 366 days before the data end
         visit(OPEN_NEW, 201, 9201, "2020-01-01", None),  # 365
         visit(504, 201, 9202, "2016-02-02", "2016-02-01"),
+        visit(505, 201, 9202, "2016-02-10", "2016-02-11"),  # one night; that of 201 is of two
     ]
     rows["condition_occurrence"] += [
         condition(601, 201, "2015-02-12", visit_occurrence_id=VISIT_OF_201),
@@ -128,7 +129,7 @@ FOUND = {
     ("row_is_not_repeated_whole", "condition_occurrence"): 2,
     ("visit_is_known", "condition_occurrence"): 3,
     ("concept_is_known", "condition_occurrence"): 16,
-    ("concept_is_known", "visit_occurrence"): 3 + 4,
+    ("concept_is_known", "visit_occurrence"): 3 + 5,
     ("concept_fits_its_table", "condition_occurrence"): 1,
     ("concept_is_standard", "condition_occurrence"): 1,
     ("concept_is_mapped", "condition_occurrence"): 2,
@@ -137,6 +138,7 @@ FOUND = {
     ("type_is_recorded", "condition_occurrence"): 1,
     ("sex_is_recorded", "person"): 1,
     ("past_stay_has_an_end", "visit_occurrence"): 1,
+    ("visit_over_nights_is_a_stay", "visit_occurrence"): 1,
     ("person_is_observed", "observation_period"): 1,
     ("period_starts_before_it_ends", "observation_period"): 1,
     ("periods_do_not_overlap", "observation_period"): 1,

@@ -22,6 +22,15 @@ from ml.leakage.outcomes import make_outcome_table
 from ml.strict import InputError, read_fields
 from ml.task_definition import Task
 
+# The day that a person is said to have died on, and when that was known.
+DEATH = """
+create table death as
+select person_id, min(event_date) as death_date, arg_min(available_date, event_date) as known_date
+from clinical_event
+where domain = 'Death'
+group by person_id
+"""
+
 # The file that only a view of this kind has.
 KINDS = {"text": "text.parquet", "sequence": "sequence.parquet", "counts": "value.parquet"}
 
@@ -50,8 +59,8 @@ class Shown:
     every published table by its name (of all tasks, except that `cohort` and `label` are this task's rows of
     the cut, and `cohort_of_all` and `label_of_all` the whole); `example`, `event`, `ancestor`: the cut;
     `outcome` (domain, concept_id, operator, threshold, unit_concept_id, value_set): what single events are
-    the outcome; `ShownView.table(file)`; `Shown.scores(arm)`; `Shown.fit_log(arm)`; where there is a landed
-    source, `Shown.landed(table)`.
+    the outcome; `death` (person_id, death_date, known_date); `ShownView.table(file)`; `Shown.scores(arm)`;
+    `Shown.fit_log(arm)`; where there is a landed source, `Shown.landed(table)`.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -189,6 +198,7 @@ def open_shown(
                 [task.task],
             )
         make_outcome_table(connection, task)
+        connection.execute(DEATH)
         for view in shown.views:
             for file in sorted(view.folder.glob("*.parquet")):
                 _name(connection, f"{view.name}/{file.stem}", file)

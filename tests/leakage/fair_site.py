@@ -227,4 +227,5 @@ def _clinical(
     table["visit_occurrence_id"] = np.arange(len(table), dtype=np.int64)
     for column in ("value_as_concept_id", "unit_concept_id"):
         table[column] = pd.array([None] * len(table), dtype="Int64")
+    table["available_date"] = table["event_date"]
     return table.assign(source_concept_id=0, value_as_number=np.nan, source_table="condition_occurrence")

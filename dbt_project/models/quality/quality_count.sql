@@ -50,6 +50,7 @@ counted as (
         ('unmapped_row_lacks_a_source_concept', 'n_concept', 'n_unmapped_with_source'),
         ('type_is_recorded', 'n_rows', 'n_without_type'),
         ('past_stay_has_an_end', 'n_old_stay', 'n_open_stay'),
+        ('visit_over_nights_is_a_stay', 'n_over_nights', 'n_over_nights_and_no_stay'),
         ('date_is_possible', 'n_dated', 'n_impossible_date'),
         ('row_is_not_before_birth', 'n_of_born', 'n_before_birth'),
         ('row_is_not_long_after_death', 'n_of_dead', 'n_long_after_death'),

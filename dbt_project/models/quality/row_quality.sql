@@ -208,6 +208,18 @@ counted as (
         count(
             case when is_stay and start_date < data_end - 365 and end_date is null then 1 end
         ) as n_open_stay,
+        count(
+            case when source_table = 'visit_occurrence' and end_date > start_date + 1 then 1 end
+        ) as n_over_nights,
+        count(
+            case
+                when
+                    source_table = 'visit_occurrence'
+                    and end_date > start_date + 1
+                    and not is_stay
+                    then 1
+            end
+        ) as n_over_nights_and_no_stay,
         count(case when end_date is not null then 1 end) as n_with_end,
         count(case when end_date < start_date then 1 end) as n_reversed,
         count(case when data_end is not null then start_date end) as n_dated,

@@ -57,12 +57,6 @@ where
 RELABELLED = """
 create temp table if not exists relabelled as
 with
-death as (
-    select person_id, min(event_date) as death_date, arg_min(available_date, event_date) as known_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
 placed as (
     select
         cohort.example_id,

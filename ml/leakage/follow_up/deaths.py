@@ -14,14 +14,6 @@ from ml.leakage.statistics.alarms import Evidence, finding, level, strongest
 from ml.leakage.statistics.rates import few_tail
 from ml.leakage.statistics.tails import share_tail
 
-# The day that a person is said to have died on: a CTE.
-DEATH = """death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-)"""
-
 # Deaths a person-year that no population stays below, by age from: a tenth of what women of Nagano died of
 # in 1975-79 (0.0163, 0.0292, 0.0555, 0.1064 and 0.1772; Japanese Mortality Database, National Institute of
 # Population and Social Security Research, females 5x5). A tenth leaves room for how mortality has fallen and
@@ -29,7 +21,7 @@ DEATH = """death as (
 LOWEST = {65: 0.0016, 70: 0.0029, 75: 0.0055, 80: 0.0106, 85: 0.0177}
 
 # Years observed in each age band, periods that overlap counted once; deaths known from the first band on.
-OBSERVED = f"""
+OBSERVED = """
 with
 band as (
     select unnest($ages::integer[]) as age, unnest($next_ages::integer[]) as next_age,
@@ -48,14 +40,13 @@ clipped as (
         observation_period_end_date as end_date
     from observed_period
 ),
-{DEATH},
 stretch as (
     select
         band.rate,
         greatest(
             0,
             least(
-                clipped.end_date, death.event_date, (person.birth_date + to_years(band.next_age))::date - 1
+                clipped.end_date, death.death_date, (person.birth_date + to_years(band.next_age))::date - 1
             )
             - greatest(clipped.start_date, (person.birth_date + to_years(band.age))::date) + 1
         ) as days
@@ -72,16 +63,15 @@ select
     (
         select count(*) from death
         inner join person on death.person_id = person.person_id
-        where coalesce(death.event_date >= person.birth_date + to_years(list_min($ages::integer[])), true)
+        where coalesce(death.death_date >= person.birth_date + to_years(list_min($ages::integer[])), true)
     )
 from stretch
 """
 
 # Deaths in observation or soon after it, or after the data end, and which of them lie after it. Whoever left
 # and died later is in a register of deaths as of right: those deaths are left out. A week is none.
-AFTER_OBSERVATION = f"""
+AFTER_OBSERVATION = """
 with
-{DEATH},
 ended as (
     select person_id, max(observation_period_end_date) as end_date
     from observed_period
@@ -89,9 +79,9 @@ ended as (
 ),
 placed as (
     select
-        death.event_date > ended.end_date + 7 as is_after,
-        death.event_date <= ended.end_date + 180
-        or coalesce(death.event_date > study_period.data_end, false) as counts
+        death.death_date > ended.end_date + 7 as is_after,
+        death.death_date <= ended.end_date + 180
+        or coalesce(death.death_date > study_period.data_end, false) as counts
     from death
     inner join ended on death.person_id = ended.person_id
     cross join study_period
@@ -105,22 +95,21 @@ from placed
 TOLERATED_AFTER, FEWEST_DEATHS = 0.25, 20
 
 # Whether anything was recorded of those who died in the days up to the death, and in as many a year before.
-SEEN_BEFORE = f"""
+SEEN_BEFORE = """
 with
-{DEATH},
 seen as (
     select
         death.person_id,
-        count(*) filter (where event.event_date between death.event_date - $days + 1 and death.event_date) > 0
+        count(*) filter (where event.event_date between death.death_date - $days + 1 and death.death_date) > 0
         as is_seen,
         count(*) filter (
-            where event.event_date between death.event_date - 365 - $days + 1 and death.event_date - 365
+            where event.event_date between death.death_date - 365 - $days + 1 and death.death_date - 365
         ) > 0 as was_seen
     from death
     left join clinical_event as event
         on death.person_id = event.person_id
         and event.domain <> 'Death'
-        and event.event_date between death.event_date - 365 - $days + 1 and death.event_date
+        and event.event_date between death.death_date - 365 - $days + 1 and death.death_date
     group by death.person_id
 )
 select

@@ -19,14 +19,6 @@ STILL_THERE_DAYS = 30
 # period that it lies in, where that is before the end of the data, and to death.
 TO_THE_END = """
 with
-death as (
-    select
-        person_id,
-        min(event_date) as death_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
 measured as (
     select
         event_id,

@@ -7,7 +7,6 @@ were still there at its end holds nobody of the earlier years who left or died.
 import numpy as np
 import numpy.typing as npt
 
-from ml.leakage.follow_up.deaths import DEATH
 from ml.leakage.follow_up.right_edge import LAST_DAY, NO_END
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
@@ -20,9 +19,8 @@ Days = npt.NDArray[np.int64]
 # Of the last period of each person who did not die in it: whether nothing was recorded in its last days, and
 # in as many days drawn by a hash from those between its first record and its last. Both begin after a record;
 # only the second are followed by one, so that the person was still there. Periods are cut at the last day.
-SILENCE = f"""
+SILENCE = """
 with
-{DEATH},
 period as (
     select
         person_id,
@@ -47,7 +45,7 @@ recorded as (
         and event.event_date between period.start_date and period.end_date
         and event.domain <> 'Death'
     left join death on period.person_id = death.person_id
-    where death.event_date is null or death.event_date > period.end_date
+    where death.death_date is null or death.death_date > period.end_date
     group by all
 ),
 last as (
@@ -91,9 +89,8 @@ FAIR_SILENCE, SILENCE_DIFFERENCE = 0.1, 0.15
 # From the first index of each person, of any task, to the end of the period around it, in days before the
 # last one, and whether it ended with a death: one within 90 days of the end of the period is why it ended.
 # Before an index all had to live: a source of those with a disease holds nobody who died without it.
-FOLLOWED = f"""
+FOLLOWED = """
 with
-{DEATH},
 entered as (
     select
         person_id,
@@ -105,8 +102,8 @@ entered as (
 followed as (
     select
         $last_day::date - entered.index_date as first_day,
-        $last_day::date - least(entered.end_date, death.event_date, $last_day::date) as last_day,
-        coalesce(death.event_date <= least(entered.end_date + 90, $last_day::date), false) as is_dead
+        $last_day::date - least(entered.end_date, death.death_date, $last_day::date) as last_day,
+        coalesce(death.death_date <= least(entered.end_date + 90, $last_day::date), false) as is_dead
     from entered
     left join death on entered.person_id = death.person_id
 )

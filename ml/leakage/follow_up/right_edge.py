@@ -31,17 +31,11 @@ first_outcome as (
     from clinical_event
     where if($of_death, domain = 'Death', {IS_OUTCOME})
     group by person_id
-),
-death as (
-    select person_id, min(event_date) as event_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
 )
 select
     $last_day::date - (period.observation_period_start_date + $days_before) as first_day,
     $last_day::date
-    - least(period.observation_period_end_date, death.event_date, first_outcome.event_date) as last_day,
+    - least(period.observation_period_end_date, death.death_date, first_outcome.event_date) as last_day,
     coalesce(
         first_outcome.event_date between period.observation_period_start_date + $days_before
         and period.observation_period_end_date, false
@@ -64,15 +58,9 @@ alive as (
     select
         period.person_id,
         period.observation_period_start_date as start_date,
-        least(period.observation_period_end_date, death.event_date) as end_date
+        least(period.observation_period_end_date, death.death_date) as end_date
     from observed_period as period
-    left join (
-        select person_id, min(event_date) as event_date
-        from clinical_event
-        where domain = 'Death'
-        group by person_id
-    ) as death
-        on period.person_id = death.person_id
+    left join death on period.person_id = death.person_id
 ),
 late as (
     select distinct person_id, true as is_late, $last_day::date as last_day

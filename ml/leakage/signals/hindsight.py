@@ -99,14 +99,6 @@ admission as (
     from visit
     where start_date < coalesce(end_date, date '9999-01-01')
 ),
-died as (
-    select
-        person_id,
-        min(event_date) as death_date
-    from clinical_event
-    where domain = 'Death'
-    group by person_id
-),
 first_outcome as (
     select
         person_id,
@@ -136,13 +128,13 @@ select
     next_admission.person_id,
     next_admission.day,
     coalesce(next_admission.start_date - next_admission.day <= $within, false) as admission,
-    coalesce(died.death_date - next_admission.day between 1 and $within, false) as death,
+    coalesce(death.death_date - next_admission.day between 1 and $within, false) as death,
     case
         when first_outcome.outcome_date <= next_admission.day then null
         else coalesce(first_outcome.outcome_date - next_admission.day <= $within, false)
     end as outcome
 from next_admission
-left join died on next_admission.person_id = died.person_id
+left join death on next_admission.person_id = death.person_id
 left join first_outcome on next_admission.person_id = first_outcome.person_id
 """
 

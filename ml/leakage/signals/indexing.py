@@ -105,14 +105,6 @@ shared_visit as (
     group by visit_occurrence_id
     having count(distinct person_id) > 1
 ),
-death as (
-    select
-        person_id,
-        min(event_date::date) as death_date
-    from clinical_event
-    where source_table = 'death'
-    group by person_id
-),
 merged as (
     select clinical_event.person_id
     from clinical_event

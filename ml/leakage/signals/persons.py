@@ -60,19 +60,14 @@ commonest as (
     group by month_of_birth, day_of_birth
     order by count(*) desc, month_of_birth, day_of_birth
     limit 1
-),
-dead as (
-    select distinct person_id
-    from clinical_event
-    where domain = 'Death'
 )
 select
     shown_person.person_id,
-    dead.person_id is not null as is_dead,
+    death.person_id is not null as is_dead,
     {columns}
 from shown_person
 inner join person on shown_person.person_id = person.person_id
-left join dead on shown_person.person_id = dead.person_id
+left join death on shown_person.person_id = death.person_id
 left join named as sex on person.gender_concept_id = sex.concept_id
 left join named as race on person.race_concept_id = race.concept_id
 left join named as ethnicity on person.ethnicity_concept_id = ethnicity.concept_id
