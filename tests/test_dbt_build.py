@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from dbt_world import NO_TESTS, STORIES, Built, Rows, build, dbt, land_rows, world
 
-pytestmark = [pytest.mark.slow, pytest.mark.platform]
+pytestmark = [pytest.mark.slow, pytest.mark.platform, pytest.mark.xdist_group("dbt")]
 
 EVENT = (
     "select person_id, event_no, event_id, concept_id, domain, event_date, available_date, source_table"

@@ -13,7 +13,7 @@ from dbt_world import NO_TESTS, PROJECT, Built, build, land_folder
 
 from ml.simulator.source import write_source
 
-pytestmark = [pytest.mark.slow, pytest.mark.platform]
+pytestmark = [pytest.mark.slow, pytest.mark.platform, pytest.mark.xdist_group("dbt")]
 
 # What a task finds: entries, examples, those with a label, cases.
 FOUND = """

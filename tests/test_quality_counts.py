@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from dbt_world import FAILURE, NO_TESTS, Built, build, land_rows, observed, person, visit, world
 
-pytestmark = [pytest.mark.slow, pytest.mark.platform]
+pytestmark = [pytest.mark.slow, pytest.mark.platform, pytest.mark.xdist_group("dbt")]
 
 NEGATIVE = -9_007_199_254_740_993  # beyond what a double tells apart
 POTASSIUM, MILLIMOLES, GRAMS = 3023103, 8753, 8713
