@@ -14,8 +14,9 @@ from ml.artefact import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).with_name("results") / "slow.json"
+WORKERS = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
 PARTS = {
-    "slow_tests": ["-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "-m", "slow or platform"],
+    "slow_tests": ["-m", "pytest", "-q", *WORKERS, "-m", "slow or platform"],
     "demo": ["-m", "benchmarks.demo"],
     "simulated_world": ["benchmarks/simulator_mechanisms.py", "--persons", "100000"],
 }

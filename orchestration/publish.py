@@ -66,7 +66,7 @@ def published_asset(platform: Platform) -> dg.AssetsDefinition:
         home = platform.home
 
         def compute(_: Cost) -> Computed:
-            snapshot = _publish(home.warehouse, home.snapshots)
+            snapshot = publish_folder(home.warehouse, home.snapshots)
             folder = home.snapshots / snapshot
             rows = judge(run_snapshot_checks(folder))
             if all(row["passed"] or row["severity"] == "warn" for row in rows):
@@ -91,7 +91,7 @@ def published_asset(platform: Platform) -> dg.AssetsDefinition:
     return published
 
 
-def _publish(warehouse: Path, snapshots: Path) -> str:
+def publish_folder(warehouse: Path, snapshots: Path) -> str:
     """Copy every relation out of the warehouse; return the snapshot's name, the hash of its contents."""
     unnamed = snapshots / "unnamed"
     with duckdb.connect(str(warehouse), read_only=True) as connection, whole_folder(unnamed) as folder:

@@ -34,6 +34,12 @@ def test_parts_of_a_family_add_up_to_its_rate():
         assert 3 * sum(parts) == pytest.approx(rate)
 
 
+def test_a_trifle_is_no_best_look_however_sure():
+    assert alarms.best_look([1e-9, 1e-3, 1e-4], [0.01, 0.5, 0.2], minimum=0.1) == 2
+    assert alarms.best_look([1e-9, 1.0, 1e-4], [0.01, 0.1, 0.02], minimum=0.1) == 1
+    assert alarms.best_look([1e-9, 1.0, 1e-4], [-0.5, 0.01, 0.02], minimum=0.1) == 2  # the largest of trifles
+
+
 def test_one_example_a_person_drawn_by_no_order_of_ids(tmp_path):
     site = site_to_spoil()
     twice = site.example.head(400).assign(

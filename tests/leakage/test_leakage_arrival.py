@@ -1,7 +1,7 @@
 """What a refresh brings of closed days and what it takes away, from the snapshot before."""
 
 import shutil
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ from published_world import Tables
 
 from leakage.small_site import TASK, add_events, edit, event_of, small_tables, write_site
 from ml.leakage.record import arrival
+from ml.leakage.record.calendar import NO_END
 from ml.leakage.shown import open_shown
 
 
@@ -50,3 +51,22 @@ def test_rows_stay_in_the_record(clean, tmp_path, tables, taken, found):
     with open_shown(root, TASK, seeds=root / "seeds") as shown:
         row = arrival.CHECKS[1].run(shown)
     assert (row.looked_at > taken, row.found, row.severity) == (True, found, "warn")
+
+
+@pytest.mark.parametrize("check", arrival.CHECKS, ids=lambda check: check.name)
+def test_shifted_dates_say_nothing_of_a_refresh(clean, tmp_path, tables, check):
+    """Some persons' dates lie decades later: a day before the last of all is no closed day."""
+    for person in tables["person"]["person_id"].head(25):
+        add_events(tables, event_of(tables, person, date(2090, 1, 1)))
+    root = write_site(tmp_path / "site", tables, with_views=False)
+    before = root / "snapshots" / "before"
+    shutil.copytree(root / "published", before)
+    for folder in (before, root / "published"):
+        edit(
+            folder / "study_period.parquet", lambda table: table.assign(data_end=None, last_tar_end_date=None)
+        )
+    edit(before / "clinical_event.parquet", lambda table: table.iloc[::2])
+    edit(root / "published" / "clinical_event.parquet", lambda table: table.iloc[200:])
+    with open_shown(root, TASK, seeds=root / "seeds") as shown:
+        row = check.run(shown)
+    assert (row.looked_at, row.found, row.note) == (0, 0, NO_END)

@@ -45,6 +45,22 @@ def values_of_cases(site: Site) -> None:
     site.event.loc[cases & (site.event["concept_id"] == 1026), "value_as_number"] += 9
 
 
+def a_surer_trifle_and_values_of_cases(site: Site) -> None:
+    """Half are cases. A value of all has an AUROC of 0.845, short of the minimum; one of few has 1."""
+    site.example["split"] = site.example["split"].replace("held_out", "train")
+    site.example["y_true"] = np.arange(len(site.example)) % 2
+    cases, others = np.flatnonzero(site.is_case), np.flatnonzero(~site.is_case)
+    higher = cases[: int(0.69 * len(cases))]
+    usual = np.setdiff1d(np.arange(len(site.example)), higher)
+    for rows, concept, value in (
+        (higher, 1990, 2.0),
+        (usual, 1990, 1.0),
+        (cases[:50], 1991, 2.0),
+        (others[:50], 1991, 1.0),
+    ):
+        add_events(site, rows, 300, concept_id=concept, value_as_number=value, unit_name="mg/dL")
+
+
 PLANTS: list[tuple[str, Plant]] = [
     ("no_code_gives_the_outcome_away", proxy_of_last_week),
     ("few_codes_tell_cases", code_of_cases),
@@ -54,6 +70,7 @@ PLANTS: list[tuple[str, Plant]] = [
     ("no_feature_is_the_outcome", label_as_column),
     ("few_features_tell_cases", label_nearly_as_column),
     ("few_values_tell_cases", values_of_cases),
+    ("few_values_tell_cases", a_surer_trifle_and_values_of_cases),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from leakage.persons_site import Plant, World
 from ml.leakage.signals import depth
-from ml.leakage.signals.depth import stop_of
+from ml.leakage.signals.depth import stop_of, stops
 
 (CHECK,) = depth.CHECKS
 
@@ -97,3 +97,37 @@ def test_records_that_thin_out_do_not_stop(seed):
     chance, share = stop_of(*limited, beyond=26)
     assert chance < 1e-9
     assert share > 0.5
+
+
+def test_a_surer_trifle_hides_no_stop():
+    """A third of the longest records stop at 50 rows, of many; most at 20, of few."""
+    trifle = pd.DataFrame({"n": np.arange(40, 51), "persons": [60] * 10 + [300], "source_table": "a"})
+    stop = pd.DataFrame({"n": np.arange(16, 21), "persons": [5] * 4 + [30], "source_table": "b"})
+    of_cases = pd.DataFrame({"n": [60, 60], "persons": 1, "source_table": ["a", "b"], "y_true": 1})
+    own = pd.concat([trifle, stop]).assign(y_true=0)
+    evidence = stops(pd.concat([own, of_cases]).assign(scope="the whole record"), 1000, part=1e-5)
+    assert evidence.effect == pytest.approx(0.6)
+    assert evidence.p_value < 1e-5
+    assert stop_of(trifle["n"].to_numpy(), trifle["persons"].to_numpy(), 60)[0] < evidence.p_value
+
+
+@pytest.mark.parametrize("persons", [3, 8, 30])
+def test_chance_stops_records_no_more_often_than_it_is_said_to(persons):
+    """Numbers of rows as common as one another up to a last one: the hardest where longer ones are rarer."""
+    rng = np.random.default_rng(persons)
+    drawn = rng.integers(1, 16, (1500, persons))
+    chances = np.array([stop_of(*np.unique(own, return_counts=True), beyond=16)[0] for own in drawn])
+    for level in (0.3, 0.1, 0.05, 0.01):
+        assert (chances <= level).mean() <= level + 3 * np.sqrt(level / len(chances))
+
+
+def test_one_person_is_no_stop():
+    assert stop_of(np.array([4, 40]), np.array([9, 1]), beyond=60) == (1.0, 1.0)
+
+
+def test_so_many_persons_are_needed_as_is_said():
+    own = pd.DataFrame({"n": [10, 11], "persons": 1, "source_table": "a", "scope": "all", "y_true": [0, 1]})
+    said = stops(own, 2, part=1e-4).limits
+    assert "fewer than 10 persons" in said
+    assert stop_of(np.array([10]), np.array([9]), beyond=11)[0] > 1e-4
+    assert stop_of(np.array([10]), np.array([10]), beyond=11)[0] < 1e-4

@@ -25,6 +25,7 @@ from leakage.small_site import edit
 from ml.leakage.cohort import cohort, labels
 from ml.leakage.fits import readings
 from ml.leakage.follow_up import deaths, followup, right_edge
+from ml.leakage.record.calendar import NO_END
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 from ml.leakage.statistics.rates import few_tail, ratio_tail
@@ -133,7 +134,7 @@ def test_persons_whose_visits_share_an_id_are_left_out_and_said(tmp_path):
     edit(root / "published" / "clinical_event.parquet", lambda table: table.assign(visit_occurrence_id=0))
     (row,) = look(root, LABEL, task=OF_STAY)
     assert (row.looked_at, row.found) == (1, 0)
-    assert "1 examples of persons whose visits share an id" in row.cannot_see
+    assert "Examples of persons whose visits share an id: fewer than 20" in row.cannot_see
 
 
 def test_a_cohort_of_admissions_is_found_and_who_was_left_out_is_missed(tmp_path):
@@ -244,7 +245,7 @@ def test_dates_without_an_end_of_the_data_are_not_judged(tmp_path):
     edit(root / "published" / "study_period.parquet", lambda table: table.assign(last_tar_end_date=None))
     rows = look(root, *(name for name in ALARMS if "end" in name))
     assert [row.found for row in rows] == [0] * 4
-    assert all(row.looked_at > 0 and right_edge.NO_END in row.cannot_see for row in rows)
+    assert all(row.looked_at > 0 and NO_END in row.cannot_see for row in rows)
 
 
 def logged(**cells: str) -> dict[str, str]:

@@ -36,6 +36,16 @@ def another_label(root: Path) -> None:
     edit(path, lambda frame: frame.assign(y_true=1 - frame["y_true"]))
 
 
+def split_untold(root: Path) -> None:
+    path = root / "tasks" / TASK.task / "examples" / "example.parquet"
+    edit(path, lambda frame: frame.assign(split=frame["split"].where(frame.index > 0)))
+
+
+def example_left_out_beside_one_without_an_id(root: Path) -> None:
+    path = root / "tasks" / TASK.task / "examples" / "example.parquet"
+    edit(path, lambda frame: frame.assign(example_id=frame["example_id"].where(frame.index > 0)))
+
+
 def scores(change, name: str):
     def fault(root: Path) -> None:
         edit(root / "predictions" / TASK.task / f"{ARM}.parquet", change)
@@ -47,12 +57,15 @@ def scores(change, name: str):
 STORED_FAULTS = [
     (another_split, "examples_are_as_published"),
     (another_label, "examples_are_as_published"),
+    (split_untold, "examples_are_as_published"),
+    (example_left_out_beside_one_without_an_id, "examples_are_as_published"),
     *(
         (scores(change, name), "scores_are_of_these_examples")
         for name, change in {
             "no_held_out": lambda frame: frame[frame["split"] != "held_out"],
             "one_twice": lambda frame: pd.concat([frame, frame.head(1)]),
             "other_labels": lambda frame: frame.assign(y_true=1 - frame["y_true"]),
+            "split_untold": lambda frame: frame.assign(split=frame["split"].where(frame.index > 0)),
             "of_another_snapshot": lambda frame: frame.assign(example_id="0"),
         }.items()
     ),

@@ -63,3 +63,16 @@ def test_a_plant_is_seen_by_its_check(tmp_path, name, plant):
     site = site_to_spoil()
     plant(site)
     assert run(site, tmp_path, name)[name] > 0
+
+
+@pytest.mark.parametrize(("late", "fires"), [(48, False), (60, True)])
+def test_windows_without_a_case_are_paid_for(tmp_path, late, fires):
+    """No case among so many of the last 180 days, and only one person in the last 90."""
+    site = site_to_spoil()
+    keep_examples(site, np.arange(late + 300))
+    site.example["split"] = site.example["split"].replace("held_out", "train")
+    site.example["y_true"] = (np.arange(late + 300) >= late + 240).astype(int)
+    days = np.repeat([0, 120, 300], [1, late - 1, 300])
+    site.example["index_date"] = pd.Timestamp("2020-01-01") - pd.to_timedelta(days, "D")
+    name = "prevalence_holds_to_the_last_index_days"
+    assert run(site, tmp_path, name)[name] == fires

@@ -4,12 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from published_world import OUTCOME, TAR_DAYS, Tables
 
 from leakage.small_site import TASK, add_events, event_of, number, small_tables, write_site
 from leakage.spoilt_small_site import look, of_class
 from ml.leakage.cohort import cohort, labels
+from ml.leakage.record.calendar import NO_END
 
 NAMES = [check.name for module in (labels, cohort) for check in module.CHECKS]
 
@@ -114,3 +116,11 @@ def test_a_fault_of_the_snapshot_is_found(tmp_path, tables, fault, name):
 def test_a_design_that_breaks_a_check_by_name_has_it_listed(clean):
     broken = replace(TASK, design="reproduction", breaks="label_is_found_in_the_record")
     assert look(clean, "label_is_found_in_the_record", broken).severity == "warn"
+
+
+def test_without_an_end_of_the_data_no_time_at_risk_runs_past_it(tmp_path, tables):
+    name = "time_at_risk_is_over_by_the_end_of_the_data"
+    tables["study_period"]["coding_lag_days"] = np.array([30_000], dtype=np.int32)
+    tables["study_period"][["data_end", "last_tar_end_date"]] = None
+    row = look(write_site(tmp_path / "site", tables, with_views=False), name)
+    assert row.looked_at > 0 and row.found == 0 and NO_END in row.cannot_see

@@ -12,7 +12,7 @@ from dbt_world import PROJECT
 from leakage.followed_site import OF_EVENT, Person, write
 from leakage.small_site import edit
 from ml.leakage.follow_up import deaths, periods, uncoded
-from ml.leakage.follow_up.right_edge import NO_END
+from ml.leakage.record.calendar import NO_END
 from ml.leakage.rows import LeakRow
 from ml.leakage.shown import open_shown
 

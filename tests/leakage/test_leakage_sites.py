@@ -18,17 +18,36 @@ def world() -> World:
     return World()
 
 
-def another_range(world: World) -> None:
+def number_persons(world: World, elsewhere: np.ndarray) -> None:
+    """Number persons one after the other, those of elsewhere from another million on."""
     persons = world.site.example["person_id"]
-    number = pd.Series(10**6 + np.arange(len(persons)) + 9 * 10**6 * world.drawn(0.7, 0.3), index=persons)
+    number = pd.Series(10**6 + np.arange(len(persons)) + 9 * 10**6 * elsewhere, index=persons)
     for table in (world.site.example, world.site.clinical_event, world.person, world.landed, world.visit):
         table["person_id"] = number[table["person_id"]].to_numpy()
+
+
+def another_range(world: World) -> None:
+    number_persons(world, world.drawn(0.7, 0.3))
 
 
 def visits_of_another_range(world: World) -> None:
     persons = world.site.example["person_id"][world.drawn(0.7, 0.3)]
     events = world.site.clinical_event
     events.loc[events["person_id"].isin(persons), "visit_occurrence_id"] += 10**9
+
+
+def a_surer_trifle_and_visits_of_another_range(world: World) -> None:
+    """Half are cases. A sixth of them have other numbers; of the few with visits most have other ones."""
+    example = world.site.example
+    example["y_true"] = np.arange(len(example)) % 2
+    number_persons(world, world.is_case & (np.arange(len(example)) % 12 < 2))
+    events = world.site.clinical_event
+    few = example["person_id"].where(np.arange(len(example)) < 160)
+    events["visit_occurrence_id"] = (
+        events["visit_occurrence_id"].astype("Int64").where(events["person_id"].isin(few))
+    )
+    elsewhere = example["person_id"][world.drawn(0.85, 0.15)]
+    events.loc[events["person_id"].isin(elsewhere), "visit_occurrence_id"] += 10**9
 
 
 def a_ward_of_cases(world: World) -> None:
@@ -57,6 +76,7 @@ def results_as_words(world: World) -> None:
 PLANTS: list[Plant] = [
     another_range,
     visits_of_another_range,
+    a_surer_trifle_and_visits_of_another_range,
     a_ward_of_cases,
     local_code,
     unit_without_name,
@@ -73,10 +93,7 @@ def test_a_plant_is_seen(world, tmp_path, plant):
 
 
 def ranges_alike(world: World) -> None:
-    persons = world.site.example["person_id"]
-    number = pd.Series(10**6 + np.arange(len(persons)) + 9 * 10**6 * world.drawn(0.5, 0.5), index=persons)
-    for table in (world.site.example, world.site.clinical_event, world.person, world.landed, world.visit):
-        table["person_id"] = number[table["person_id"]].to_numpy()
+    number_persons(world, world.drawn(0.5, 0.5))
 
 
 def newer_numbers_of_newer_persons(world: World) -> None:
@@ -84,12 +101,7 @@ def newer_numbers_of_newer_persons(world: World) -> None:
     late = world.site.example["index_date"] > world.site.example["index_date"].median()
     keep = late | ~world.is_case | (np.random.default_rng(8).random(len(late)) < 0.3)
     world.site.example["y_true"] = world.site.example["y_true"].where(keep, 0)
-    persons = world.site.example["person_id"]
-    number = pd.Series(
-        10**6 + np.arange(len(persons)) + 9 * 10**6 * late.to_numpy(), index=persons.to_numpy()
-    )
-    for table in (world.site.example, world.site.clinical_event, world.person, world.landed, world.visit):
-        table["person_id"] = number[table["person_id"].to_numpy()].to_numpy()
+    number_persons(world, late.to_numpy())
 
 
 def local_code_alike(world: World) -> None:

@@ -2,9 +2,12 @@
 
 from ml.leakage.cohort.stays import make_stays
 from ml.leakage.outcomes import IS_OUTCOME, plain_outcomes
+from ml.leakage.record.calendar import full_years
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.task_definition import Criterion, Task
+
+AGE = full_years("person.birth_date", "observed.index_date")
 
 # What was recorded and known by the end of the index day, and one fact of the snapshot: the data's end.
 EXPECTED = f"""
@@ -58,8 +61,8 @@ expected as (
     cross join study_period
     where
         observed.index_date - observed.observation_period_start_date >= $prior_days
-        and ($age_min is null or date_sub('year', person.birth_date, observed.index_date) >= $age_min)
-        and ($age_max is null or date_sub('year', person.birth_date, observed.index_date) <= $age_max)
+        and ($age_min is null or {AGE} >= $age_min)
+        and ($age_max is null or {AGE} <= $age_max)
         and ($sex is null or person.gender_concept_id = $sex)
         and (
             study_period.last_tar_end_date is null

@@ -1,7 +1,8 @@
 """Labels and time zero, found again in the published events instead of believed from the label's columns."""
 
 from ml.leakage.cohort.relabel import can_be_relabelled, make_relabelled
-from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.record.calendar import LAST_DAY, NO_END
+from ml.leakage.rows import Finding, LeakCheck, in_words
 from ml.leakage.shown import Shown
 from ml.task_definition import Task
 
@@ -67,7 +68,7 @@ def _labels(shown: Shown) -> Finding:
     is_confirmed = bool(shown.task.rows("confirm"))
     looked_at, found, labelled, ambiguous = shown.row(LABELS, is_confirmed=is_confirmed)
     blind = ["The outcome of tasks that confirm one is looked for only where there is a case."] * is_confirmed
-    blind += [f"{ambiguous} examples of persons whose visits share an id."] if ambiguous else []
+    blind += [f"Examples of persons whose visits share an id: {in_words(ambiguous)}."] if ambiguous else []
     return Finding(looked_at if labelled else 0, found, cannot_see=" ".join(blind))
 
 
@@ -127,19 +128,13 @@ def _right_edge(shown: Shown) -> Finding:
     """The last day of each time-at-risk against the end of what the source has on anybody."""
     looked_at, found = shown.row(
         """
-        with ended as (
-            select
-                coalesce(study_period.data_end, last.event_date) - study_period.coding_lag_days as last_date
-            from study_period
-            cross join (select max(event_date) as event_date from clinical_event) as last
-        )
         select count(*), count(*) filter (where
             case when $ends_with_visit then cohort.index_date + $tar_start_days
-            else cohort.index_date + $tar_end_days end + $confirmation_days > ended.last_date
+            else cohort.index_date + $tar_end_days end + $confirmation_days > study_period.last_tar_end_date
         )
         from cohort
         inner join label on cohort.example_id = label.example_id
-        cross join ended
+        cross join study_period
         where label.y_true = 0
         """,
         tar_start_days=shown.task.tar_start_days,
@@ -147,7 +142,8 @@ def _right_edge(shown: Shown) -> Finding:
         ends_with_visit=shown.task.tar_end == "visit_end",
         confirmation_days=shown.task.confirmation_days,
     )
-    return Finding(looked_at, found)
+    (last_day,) = shown.row(LAST_DAY)
+    return Finding(looked_at, found, cannot_see="" if last_day else NO_END)
 
 
 def _has_entry_event(task: Task) -> bool:

@@ -6,7 +6,7 @@ they rise and fall with what is left of the record. Nothing that was measured th
 
 import pandas as pd
 
-from ml.leakage.follow_up.right_edge import LAST_DAY
+from ml.leakage.record.calendar import LAST_DAY
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 

@@ -7,7 +7,7 @@ were still there at its end holds nobody of the earlier years who left or died.
 import numpy as np
 import numpy.typing as npt
 
-from ml.leakage.follow_up.right_edge import LAST_DAY, NO_END
+from ml.leakage.record.calendar import LAST_DAY, NO_END
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.statistics.alarms import Evidence, level, strongest

@@ -10,17 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ml.leakage.outcomes import IS_OUTCOME, plain_outcomes
+from ml.leakage.record.calendar import LAST_DAY, NO_END
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.statistics.alarms import Evidence, level, strongest
 from ml.leakage.statistics.rates import ratio_tail
 from ml.leakage.statistics.tails import share_tail
 from ml.task_definition import Task
-
-NO_END = "The study gives its data no end: dates say nothing of the calendar."
-
-# The last day that a time-at-risk may have; null where dates are shifted.
-LAST_DAY = "select last_tar_end_date from study_period"
 
 # Time at risk of a first outcome, or of death, a row a period: an outcome's from a year after its start, so
 # that what a person came with is not counted as new. Days before the last one, so that larger is earlier.

@@ -6,7 +6,7 @@ everybody else that is not seen.
 
 from collections import defaultdict
 
-from ml.leakage.follow_up.right_edge import LAST_DAY, NO_END
+from ml.leakage.record.calendar import LAST_DAY, NO_END
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.statistics.alarms import level, strongest

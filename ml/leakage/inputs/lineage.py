@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from ml.leakage.inputs.truncation import look_at_the_past
+from ml.leakage.record.calendar import full_years
 from ml.leakage.record.known import make_known_table
 from ml.leakage.rows import Finding, LeakCheck, in_words
 from ml.leakage.shown import Shown
@@ -98,12 +99,12 @@ def _all_that_was_known(shown: Shown) -> Finding:
 
 def _person_facts(shown: Shown) -> Finding:
     """Age in full years on the index day, and sex: all that is shown of a person beside events."""
+    age = full_years("person.birth_date::date", "example.index_date::date")
     looked_at, found = shown.row(
-        """
+        f"""
         select count(*), count(*) filter (
             where person.person_id is null
-            or example.age is distinct from
-                date_sub('year', person.birth_date::date, example.index_date::date)
+            or example.age is distinct from {age}
             or example.sex is distinct from
                 case when person.gender_concept_id <> 0 then lower(concept.concept_name) end
         )

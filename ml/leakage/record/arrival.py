@@ -1,5 +1,8 @@
 """What a refresh brought of days that the snapshot before it had closed, and what it took away (L05)."""
 
+from pathlib import Path
+
+from ml.leakage.record.calendar import NO_END
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 
@@ -8,9 +11,8 @@ FEWEST_ROWS = 20  # new rows of a table, to speak of a share
 
 # The last day that the snapshot before had closed.
 ENDED = """ended as (
-    select coalesce(period.data_end, last.event_date) - period.coding_lag_days as last_date
-    from read_parquet($earlier_period) as period
-    cross join (select max(event_date) as event_date from read_parquet($earlier_event)) as last
+    select last_tar_end_date as last_date
+    from read_parquet($earlier_period)
 )"""
 
 # Rows that are new for persons who were known before; an amended row is one, for its id follows its content.
@@ -44,10 +46,20 @@ from by_table
 """
 
 
+def _has_calendar(shown: Shown, earlier: Path) -> bool:
+    """Return whether the snapshot before says when it ended; shifted dates say nothing of a refresh."""
+    (last_day,) = shown.row(
+        "select last_tar_end_date from read_parquet($period)", period=str(earlier / "study_period.parquet")
+    )
+    return last_day is not None
+
+
 def _late(shown: Shown) -> Finding:
     earlier = shown.earlier
     if earlier is None:
         return Finding(0, 0, "There is no earlier snapshot.")
+    if not _has_calendar(shown, earlier):
+        return Finding(0, 0, NO_END)
     looked_at, found, late = shown.row(
         ARRIVED,
         earlier_period=str(earlier / "study_period.parquet"),
@@ -102,6 +114,8 @@ def _gone(shown: Shown) -> Finding:
     earlier = shown.earlier
     if earlier is None:
         return Finding(0, 0, "There is no earlier snapshot.")
+    if not _has_calendar(shown, earlier):
+        return Finding(0, 0, NO_END)
     looked_at, found, n_found, n_codes, tables = shown.row(
         GONE,
         earlier_period=str(earlier / "study_period.parquet"),

@@ -11,7 +11,7 @@ from ml.inputs.count import read_count_columns
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown, ShownView
 from ml.leakage.signals.presence import Labels
-from ml.leakage.statistics.alarms import JUDGED, Evidence, finding, judged, level, strongest
+from ml.leakage.statistics.alarms import JUDGED, Evidence, best_look, finding, judged, level, strongest
 from ml.leakage.statistics.column_auroc import column_aurocs
 from ml.leakage.statistics.differences import difference_smallest, difference_tail, looks_that_count
 from ml.leakage.statistics.tails import auroc_smallest, auroc_tail, rank_tail
@@ -139,7 +139,7 @@ def values_tell(shown: Shown) -> Finding:
     few = np.array([min(cases, others) for _, cases, others in seen])
     looks = 2 * looks_that_count(np.minimum(1.0, 2 * FAIR_VALUE**few), part)
     p_values = np.array([float(auroc_tail(*one, FAIR_VALUE)) for one in seen])
-    best = int(np.argmin(p_values)) if (p_values < 1).any() else int(np.argmax([one[0] for one in seen]))
+    best = best_look(p_values, [auroc for auroc, _, _ in seen], VALUE_AUROC)
     most = int(np.argmax(few))
     evidence = Evidence(
         looked_at=n_judged,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
-from ml.leakage.statistics.alarms import JUDGED, Evidence, level, strongest
+from ml.leakage.statistics.alarms import JUDGED, Evidence, best_look, level, strongest
 from ml.leakage.statistics.tails import rank_tail, share_tail
 
 # Distances of an AUROC from one half. How often a kind is recorded also follows from what somebody has.
@@ -79,7 +79,7 @@ def recorded_differently(shown: Shown) -> Finding:
     looks = looks_of(table)
     part = level(alarm, shown.n_tasks) / (len(looks) + 1)
     seen = [_ordered(table, values, among, minimum, part, words) for words, values, among, minimum in looks]
-    seen.append(_stops(shown.frame(ROWS), len(table), part))
+    seen.append(stops(shown.frame(ROWS), len(table), part))
     return strongest(alarm, shown, seen)
 
 
@@ -135,7 +135,7 @@ def _ordered(
     )
 
 
-def _stops(rows: pd.DataFrame, n: int, part: float) -> Evidence:
+def stops(rows: pd.DataFrame, n: int, part: float) -> Evidence:
     """Judge whether the records of one class stop at a number of rows that those of the other go beyond."""
     seen = [(1.0, 0.0)]
     for _, own in rows.groupby(["source_table", "scope"], sort=True):
@@ -144,9 +144,10 @@ def _stops(rows: pd.DataFrame, n: int, part: float) -> Evidence:
             shorter, longer = sorted(by_class, key=lambda one: one["n"].max())
             number, persons = (shorter[name].to_numpy(dtype=np.int64) for name in ("n", "persons"))
             seen.append(stop_of(number, persons, int(longer["n"].max())))
-    p_value, share = min(seen, key=lambda one: (one[0], -one[1]))
+    chances, shares = zip(*seen, strict=True)
+    p_value, share = seen[best_look(chances, shares, STOPPED_SHARE)]
     looks = max(1, len(seen) - 1)
-    fewest = int(np.ceil(np.log(part / looks) / np.log(1 / _width(FEWEST_ROWS))))
+    fewest = 1 + int(np.ceil(np.log(part / looks) / np.log(1 / _width(FEWEST_ROWS))))
     return Evidence(
         looked_at=n,
         p_value=min(1.0, looks * p_value),
@@ -164,6 +165,7 @@ def stop_of(
     """Return the chance that so many stop at the most rows of all, and their share of those near it.
 
     Where longer records are rarer, the last of W numbers has at most 1 in W of those that have one of them.
+    One person has the most in any case and is not counted: only how many others have as many is chance.
 
     Args:
         number: (M,) numbers of rows of one class.
@@ -177,7 +179,7 @@ def stop_of(
     n_near, n_most = (int(persons[number > limit].sum()) for limit in (most - width, most - 1))
     if n_most < STOPPED_OF_ALL * int(persons.sum()):
         return 1.0, 0.0
-    return float(share_tail(n_most, n_near, 1 / width)), n_most / n_near
+    return float(share_tail(n_most - 1, n_near - 1, 1 / width)), n_most / n_near
 
 
 def _width(most: int) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 import numpy as np
+import numpy.typing as npt
 
 from ml.leakage.outcomes import IS_OUTCOME
 from ml.leakage.rows import Finding, LeakCheck
@@ -181,35 +182,40 @@ def prevalence_drops(shown: Shown) -> Finding:
     y_true = known["y_true"].to_numpy(dtype=np.int64)
     age = (known["index_date"].max() - known["index_date"]).dt.days.to_numpy()
     part = level(alarm, shown.n_tasks) / len(LAST_DAYS)
-    seen = []
-    for days in LAST_DAYS:
-        late, before = age < days, (age >= days) & (age < days + YEAR_DAYS)
-        n, n_before, cases = int(late.sum()), int(before.sum()), int(y_true[late].sum())
-        if not n or not y_true[before].sum():
-            continue
-        of_both = cases + int(y_true[before].sum())
-        usual = y_true[before].mean()
-        possible = np.arange(0, min(n, of_both) + 1)
-        excluded = np.flatnonzero(
-            (table_tail(possible, n, of_both, n + n_before) <= part) & (possible / n < usual)
-        )
-        if not excluded.size and days != LAST_DAYS[-1]:
-            continue  # so few cases in both that no drop could be seen: the counts of both are given
-        seen.append(
-            Evidence(
-                looked_at=n + n_before,
-                p_value=float(table_tail(cases, n, of_both, n + n_before)),
-                effect=float(1 - cases / n / usual),
-                minimum=PREVALENCE_DROP,
-                smallest=float(1 - excluded.max() / n / usual) if excluded.size else float("inf"),
-                what=f"drop of the share of cases in the last {days} days of index dates",
-            )
-        )
-    if not seen:
+    seen = [_drop(y_true, age, days, part) for days in LAST_DAYS]
+    if not any(seen):
         return Finding(
             len(known), 0, cannot_see="No case is indexed in the year before the last index dates."
         )
-    return strongest(alarm, shown, seen)
+    # Labels say which windows can be judged: each is paid for, and one that cannot says nothing.
+    nothing = Evidence(len(known), 1.0, 0.0, PREVALENCE_DROP, 0.0, "")
+    return strongest(alarm, shown, [one or nothing for one in seen])
+
+
+def _drop(
+    y_true: npt.NDArray[np.int64], age: npt.NDArray[np.int64], days: int, part: float
+) -> Evidence | None:
+    """Compare the share of cases in the last days with the year before; None: there is nothing to compare."""
+    late, before = age < days, (age >= days) & (age < days + YEAR_DAYS)
+    n, n_before, cases = int(late.sum()), int(before.sum()), int(y_true[late].sum())
+    if not n or not y_true[before].sum():
+        return None
+    of_both = cases + int(y_true[before].sum())
+    usual = y_true[before].mean()
+    possible = np.arange(0, min(n, of_both) + 1)
+    excluded = np.flatnonzero(
+        (table_tail(possible, n, of_both, n + n_before) <= part) & (possible / n < usual)
+    )
+    if not excluded.size and days != LAST_DAYS[-1]:
+        return None  # so few cases in both that no drop could be seen: the counts of both are given
+    return Evidence(
+        looked_at=n + n_before,
+        p_value=float(table_tail(cases, n, of_both, n + n_before)),
+        effect=float(1 - cases / n / usual),
+        minimum=PREVALENCE_DROP,
+        smallest=float(1 - excluded.max() / n / usual) if excluded.size else float("inf"),
+        what=f"drop of the share of cases in the last {days} days of index dates",
+    )
 
 
 def merged_records(shown: Shown, allowed: float) -> Finding:

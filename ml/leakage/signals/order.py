@@ -7,7 +7,7 @@ import pandas as pd
 
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
-from ml.leakage.statistics.alarms import JUDGED, Evidence, judged, level, strongest
+from ml.leakage.statistics.alarms import JUDGED, Evidence, best_look, judged, level, strongest
 from ml.leakage.statistics.tails import RankTail, rank_tail, table_tail
 from ml.task_definition import Task
 
@@ -55,8 +55,11 @@ neighbour as (
 )
 select
     count(*),
-    count(*) filter (where {is_wrong})
-    + (select count(*) from example where example_id not in (select example_id from placed))
+    count(*) filter (where {is_wrong} or example_id is null)
+    + (
+        select count(*) from example
+        where not exists (select 1 from placed where placed.example_id = example.example_id)
+    )
 from neighbour
 """
 
@@ -159,7 +162,7 @@ def rows_out_of_order(shown: Shown) -> list[Finding]:
         is_wrong = f"example_id {'<' if table == 'event' else '<='} before"
         query = OUT_OF_ORDER.format(table=table, is_wrong=is_wrong)
         if table == "event":  # who has no event has no row
-            query = query.replace("from example where", "from example where n_events > 0 and")
+            query = query.replace("where not exists", "where n_events > 0 and not exists")
         looked_at, wrong = map(int, shown.row(query))
         found.append(Finding(looked_at, wrong, note=f"`{words}`: {_size(wrong)}." if wrong else ""))
     for view in shown.of_kind("counts"):
@@ -183,11 +186,12 @@ def units_tell(shown: Shown) -> Finding:
     )
     p_values = table_tail(both, present, cases, n)
     of_cases, of_others = both / np.maximum(cases, 1), (present - both) / np.maximum(n - cases, 1)
-    best = int(np.argmin(p_values))
+    apart = np.abs(of_cases - of_others)
+    best = best_look(p_values, apart, UNIT_DIFFERENCE)
     evidence = Evidence(
         looked_at=n_judged,
         p_value=min(1.0, float(p_values[best]) * len(table)),
-        effect=float(abs(of_cases[best] - of_others[best])),
+        effect=float(apart[best]),
         minimum=UNIT_DIFFERENCE,
         smallest=_smallest_difference(table, best, level(alarm, shown.n_tasks) / len(table)),
         what=f"difference of the shares with a unit, strongest of {len(table)}",

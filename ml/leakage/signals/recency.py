@@ -12,7 +12,7 @@ import pandas as pd
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.signals.presence import SHOWN_CODE, Labels
-from ml.leakage.statistics.alarms import JUDGED, Evidence, judged, level, strongest
+from ml.leakage.statistics.alarms import JUDGED, Evidence, best_look, judged, level, strongest
 from ml.leakage.statistics.differences import looks_that_count
 from ml.leakage.statistics.tails import rank_tail
 
@@ -89,7 +89,7 @@ def new_codes_tell(shown: Shown) -> Finding:
     least = np.where(furthest >= NEW_DIFFERENCE, _above(most, present, labels), 1.0)
     looks = looks_that_count(least, part)
     p_values = np.where(difference >= NEW_DIFFERENCE, _above(cases, present, labels), 1.0)
-    best = int(np.argmin(p_values)) if (p_values < 1).any() else int(np.argmax(difference))
+    best = best_look(p_values, difference, NEW_DIFFERENCE)
     could = furthest[least <= part / looks]
     evidence = Evidence(
         looked_at=labels.n,

@@ -5,7 +5,7 @@ import pandas as pd
 
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
-from ml.leakage.statistics.alarms import Evidence, finding, judged, level
+from ml.leakage.statistics.alarms import Evidence, best_look, finding, judged, level
 from ml.leakage.statistics.tails import rank_tail, table_tail
 
 CALENDAR_AUROC = 0.12  # distance from one half
@@ -62,7 +62,7 @@ def _most_apart(y_true: np.ndarray, inside: list[np.ndarray], looks: int, part: 
     cases = np.array([y_true[rows].sum() for rows in inside])
     apart = np.abs(cases / n_cases - (present - cases) / (n - n_cases))
     p_values = table_tail(cases, present, n_cases, n)
-    best = int(np.argmin(np.where(apart >= CALENDAR_SHARE, p_values, 2.0)))
+    best = best_look(p_values, apart, CALENDAR_SHARE)
     least = [_least_apart(int(one), n_cases, n, part) for one in np.unique(present)]
     return Evidence(
         looked_at=n,

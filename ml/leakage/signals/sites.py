@@ -7,7 +7,7 @@ import pandas as pd
 from ml.leakage.rows import Finding, LeakCheck
 from ml.leakage.shown import Shown
 from ml.leakage.signals.formats import forms, stretches
-from ml.leakage.statistics.alarms import JUDGED, Evidence, judged, level, strongest
+from ml.leakage.statistics.alarms import JUDGED, Evidence, best_look, judged, level, strongest
 from ml.leakage.statistics.shares import Flags, most_apart
 from ml.leakage.statistics.tails import rank_tail
 
@@ -117,12 +117,14 @@ def _numbers(known: pd.DataFrame, visit: pd.DataFrame, part: float) -> Evidence:
         full = np.zeros(len(known))
         full[has] = score
         tail = rank_tail(y_true[has], full[has], part / len(scores), strata=tenth[has])
-        seen.append((tail.p_value, tail, int(has.sum()), words))
-    p_value, tail, n, words = min(seen, key=lambda one: one[0])
+        seen.append((tail, int(has.sum()), words))
+    away = [abs(tail.auroc - 0.5) for tail, _, _ in seen]
+    best = best_look([tail.p_value for tail, _, _ in seen], away, NUMBER_AUROC)
+    tail, n, words = seen[best]
     return Evidence(
         looked_at=n,
-        p_value=min(1.0, len(scores) * p_value),
-        effect=abs(tail.auroc - 0.5),
+        p_value=min(1.0, len(scores) * tail.p_value),
+        effect=away[best],
         minimum=NUMBER_AUROC,
         smallest=tail.smallest,
         what=f"distance of the AUROC of {words} from one half, strongest of {len(scores)}",

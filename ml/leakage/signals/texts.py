@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from ml.inputs.plain import plain
-from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.rows import Finding, LeakCheck, in_words
 from ml.leakage.shown import Shown
 from ml.leakage.signals.presence import Labels
 from ml.leakage.statistics.alarms import JUDGED, Evidence, finding, judged, level
@@ -69,7 +69,10 @@ def label_in_text(shown: Shown) -> list[Finding]:
             answer=ANSWER,
             names=names,
         )
-        note = f"{fields} texts with a field of the answer, {named} with the name of an outcome."
+        note = (
+            f"Texts with a field of the answer: {in_words(fields)}; with the name of an outcome:"
+            f" {in_words(named)}."
+        )
         found.append(Finding(looked_at, max(fields, named), note=note if fields or named else ""))
     return found
 

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from ml.leakage.rows import Finding, LeakCheck
+from ml.leakage.rows import Finding, LeakCheck, in_words
 from ml.leakage.shown import Shown, ShownView
 from ml.leakage.splits.near_duplicates import near_duplicates
 from ml.leakage.statistics.alarms import Evidence, finding, level
@@ -100,7 +100,9 @@ def same_human(shown: Shown) -> list[Finding]:
     found = []
     for words, query in (("Whole records", SAME_RECORDS), ("Records as shown", SAME_SHOWN)):
         looked_at, twice = map(int, shown.row(query))
-        found.append(Finding(looked_at, twice, note=f"{words}: {twice} in two splits." if twice else ""))
+        found.append(
+            Finding(looked_at, twice, note=f"{words} in two splits: {in_words(twice)}." if twice else "")
+        )
     return found
 
 

@@ -29,13 +29,14 @@ inner join counted on cohort_of_all.person_id = counted.person_id
 where
     cohort_of_all.task = $task
     and ($max_examples is null or counted.n_so_far <= $max_examples)
-    and cohort_of_all.example_id not in (select example_id from example)
+    and not exists (select 1 from example where example.example_id = cohort_of_all.example_id)
 """
 
 
 def _own_split(shown: Shown) -> Finding:
     looked_at, found = shown.row(
-        "select count(*), count(*) filter (where split.split is null or example.split <> split.split"
+        "select count(*), count(*) filter (where split.split is null"
+        " or example.split is distinct from split.split"
         " or example.person_id is distinct from cohort.person_id"
         " or example.index_date::date is distinct from cohort.index_date"
         " or example.y_true is distinct from label.y_true) from example"
@@ -61,7 +62,7 @@ def _moved(shown: Shown) -> int:
         return 0
     (moved,) = shown.row(
         "select count(*) from example inner join read_parquet($earlier) as earlier"
-        " on example.person_id = earlier.person_id where example.split <> earlier.split",
+        " on example.person_id = earlier.person_id where example.split is distinct from earlier.split",
         earlier=str(shown.earlier / "split.parquet"),
     )
     return moved
@@ -76,7 +77,8 @@ def _scored(shown: Shown) -> list[Finding]:
     for arm in shown.arms:
         looked_at, found = shown.row(
             f"select count(*), count(*) filter (where example.example_id is null"
-            " or scored.person_id <> example.person_id or scored.split <> example.split"
+            " or scored.person_id is distinct from example.person_id"
+            " or scored.split is distinct from example.split"
             f" or scored.y_true is distinct from example.y_true) from {shown.scores(arm)} as scored"
             " left join example on scored.example_id = example.example_id"
         )

@@ -14,6 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ml.leakage.rows import Finding
@@ -146,6 +148,21 @@ def finding(alarm: str, shown: Shown, evidence: Evidence, *, looks: int = 1, arm
         cannot_see=evidence.limits,
         arm=arm,
     )
+
+
+def best_look(p_values: npt.ArrayLike, effects: npt.ArrayLike, minimum: float) -> int:
+    """Return which look stands for all: of those with so large an effect the surest, or else the largest.
+
+    The surest of all may be a trifle that many examples show, behind which a leak that few show would hide.
+
+    Args:
+        p_values: (L,).
+        effects: (L,) 1 at most.
+        minimum: effect below which nothing is said.
+    """
+    effect = np.asarray(effects, dtype=np.float64)
+    # What is short of the minimum comes behind every chance, the largest first.
+    return int(np.argmin(np.where(effect >= minimum, p_values, 2.0 - effect)))
 
 
 def judged(shown: Shown) -> pd.DataFrame:

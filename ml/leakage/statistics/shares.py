@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ml.leakage.statistics.alarms import Evidence
+from ml.leakage.statistics.alarms import Evidence, best_look
 from ml.leakage.statistics.differences import looks_that_count
 from ml.leakage.statistics.tails import shares_smallest, shares_tail, table_tail
 
@@ -43,7 +43,7 @@ def most_apart(
     least = np.minimum(*(table_tail(extreme, present, first, n) for extreme in extremes))
     looks = looks_that_count(least, part)
     p_values = table_tail(both, present, first, n)
-    best = int(np.argmin(np.where(apart >= minimum, p_values, 2.0 - apart)))
+    best = best_look(p_values, apart, minimum)
     smallest = min(
         table_smallest(*margins, part / looks)
         for margins in {(int(a), int(b), int(c)) for a, b, c in zip(present, first, n, strict=True)}
