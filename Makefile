@@ -42,7 +42,7 @@ check: install-test
 proof: install-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.proof
 
-# Every plant on three seeds and 100 clean worlds, in two processes of one thread each.
+# Every plant on two seeds and 100 clean worlds, in two processes of one thread each.
 proof-leakage: install-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.leakage
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.leakage_page import page
-from benchmarks.leakage_record import recorded
+from benchmarks.leakage_record import SEEDS, WORLDS, recorded
 from benchmarks.leakage_run import Job, Result, ended_by_signals, run_jobs
 from ml.artefact import write_json
 
@@ -29,8 +29,6 @@ RESULTS = Path(__file__).with_name("results") / "leakage.json"
 PAGE = ROOT / "ml" / "leakage" / "PROOF.md"
 PROCESSES = 2
 PERSONS = 4_000  # of a planted site
-SEEDS = 3  # a plant: 1, 2, 3
-WORLDS = 100  # clean: 0 to 99
 SIZES = (1_500, 3_000, 6_000)  # of the clean worlds, by turns
 FROZEN_TASKS = ("long_los",)  # the one with most cases
 PROVED = ("ml", "orchestration", "dbt_project", "tests/leakage", "tests/definitions", "tests/dbt_world.py")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.leakage_record import verdict
+from benchmarks.leakage_record import SEEDS, WORLDS, verdict
 from benchmarks.leakage_worlds_page import clean_worlds
 from benchmarks.proof_page import table
 
@@ -114,9 +114,11 @@ def _size(record: Mapping[str, Any]) -> list[str]:
     asked, run = record["asked"], record["run"]
     seeds = ", ".join(map(str, run["seeds"]))
     words = [f"Run: {run['plants']} plants on seeds {seeds or 'none'}, {run['worlds']} clean worlds."]
-    full = {"plantings": 3 * run["plants"], "worlds": 100}
+    full = {"plantings": SEEDS * run["plants"], "worlds": WORLDS}
     if any(run[key] < max(asked[key], full[key]) for key in full):
-        words.append("This is less than the full size, which is three seeds a plant and 100 clean worlds.")
+        words.append(
+            f"This is less than the full size, which is {SEEDS} seeds a plant and {WORLDS} clean worlds."
+        )
     return words
 
 
