@@ -180,10 +180,19 @@ def check_specs(checks: Sequence[LeakCheck], key: dg.AssetKey, task: Task) -> li
             check.name,
             asset=key,
             description=f"{check.description} ({', '.join(check.leaks)}) Passes unseen: {check.cannot_see}"
-            + (BROKEN if check.name in task.broken_checks else ""),
+            + (BROKEN if check.name in task.broken_checks else _what_a_failure_does(check)),
         )
         for check in checks
     ]
+
+
+def _what_a_failure_does(check: LeakCheck) -> str:
+    """Say it where Dagster calls the check non-blocking: its own blocking would stop other tasks, too."""
+    if check.how == "warns":
+        return " A failure warns."
+    refused = "every arm of the task is" if check.stage == "inputs" else "the arms that it names are"
+    unless = ", unless the study signs the check off" if check.how == "signed_off_or_blocks" else ""
+    return f" On a failure {refused} refused{unless}."
 
 
 def check_results(record: Record, checks: Sequence[LeakCheck], key: dg.AssetKey) -> list[dg.AssetCheckResult]:
