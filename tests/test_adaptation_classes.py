@@ -19,6 +19,7 @@ from ml.models.architecture import ARCHITECTURES, architecture_of
 from ml.models.loading import load_encoder, load_language_model
 from ml.models.smoke import CONFIGURATIONS
 
+pytestmark = pytest.mark.slow  # together
 CLASSES = tuple(CONFIGURATIONS)
 DECODERS = tuple(name for name in CLASSES if architecture_of(name).kind == "decoder")
 EVERY_ROW = np.arange(len(Y_TRUE))

@@ -9,7 +9,7 @@ from definitions.proving import metamorphic
 from definitions.stacked import Stack, project_of
 from definitions.templates import TEMPLATES
 
-pytestmark = pytest.mark.xdist_group("definitions")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("definitions")]
 
 
 def test_nothing_changes_what_must_not() -> None:

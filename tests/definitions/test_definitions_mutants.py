@@ -10,7 +10,7 @@ from definitions.mutants import mutants_of
 from definitions.proving import judged, mutants_for
 from definitions.templates import TEMPLATES
 
-pytestmark = pytest.mark.xdist_group("definitions")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("definitions")]
 
 SAMPLE = 30
 

@@ -7,7 +7,7 @@ import pytest
 from definitions.compiled import Database, compile_project
 from definitions.proving import simulated_source, truncation
 
-pytestmark = pytest.mark.xdist_group("definitions")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("definitions")]
 
 SAMPLE = ("paca_1y", "hyperkalaemia")
 

@@ -22,7 +22,7 @@ from leakage.proving import described, judged
 from leakage.warm import quickened
 
 # One dbt compilation serves all tests of the group.
-pytestmark = pytest.mark.xdist_group("definitions")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("definitions")]
 ROOT = Path(__file__).resolve().parents[2]
 SEED, PERSONS, TASKS = 3, 1500, ("dhf_1y",)
 PLANT = "L08_history_of_the_outcome"

@@ -13,7 +13,7 @@ from leakage.site import Site, Sites
 from ml.artefact import manifest
 
 # One dbt compilation serves all tests of the group.
-pytestmark = pytest.mark.xdist_group("definitions")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("definitions")]
 TASK, SEED, PERSONS = "dhf_1y", 3, 2000
 OF_TASK = [PLANTS[name] for name in sets() if PLANTS[name].task == TASK]
 # In code and in data; `make proof-leakage` plants every one in full.
